@@ -110,6 +110,12 @@ pub enum EventKind {
         /// Exit that the child will have: the one with which it began to end.
         exit: Exit,
     },
+    /// An order restarts the child: see [`Handle::restart`](crate::Handle::restart). Its end and its start follow, and
+    /// neither is charged to a budget.
+    RestartOrdered {
+        /// Reason that came with the order.
+        reason: Arc<str>,
+    },
     /// The code of the child has not yielded for longer than its watchdog allows. [`Overdue`](Self::Overdue) reports
     /// the kill that follows, unless the code comes back before that.
     Blocks {
@@ -164,6 +170,7 @@ impl fmt::Display for EventKind {
             Self::Parked { probe_in } => write!(f, "is parked, and tried again in {probe_in:.1?}"),
             Self::Overdue { exit } => write!(f, "takes too long and is killed: {exit}"),
             Self::Overran { exit } => write!(f, "was leaving ({exit}), overran its shutdown time and is killed"),
+            Self::RestartOrdered { reason } => write!(f, "is restarted by order: {reason}"),
             Self::Blocks { time } => write!(f, "has blocked its thread for {time:.1?}"),
             Self::Down => f.write_str("is down"),
             Self::Gone => f.write_str("is gone"),

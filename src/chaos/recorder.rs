@@ -200,6 +200,7 @@ impl Recorder {
             }
             EventKind::ShutdownError { .. }
             | EventKind::Delayed { .. }
+            | EventKind::RestartOrdered { .. }
             | EventKind::Waiting
             | EventKind::DependencyGone { .. }
             | EventKind::Overdue { .. }

@@ -1,6 +1,7 @@
 //! The kinds of children and how each is described.
 
 mod function;
+mod once;
 mod service;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use crate::supervisor::factory::SupervisorRecipe;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::Named;
 pub use function::{ServiceFn, TaskFn};
+pub use once::OnceChild;
 pub use service::{ServiceChild, TaskChild};
 
 /// A child of a [`Supervisor`], of any kind. The functions here describe one, and [`Supervisor::child`] takes it.
@@ -33,6 +35,7 @@ pub use service::{ServiceChild, TaskChild};
 /// |---|---|---|---|
 /// | [`Child::service`] | a [`Service`] built by its factory | permanent | asked, 5 s |
 /// | [`Child::task`] | a future | transient | asked, 5 s |
+/// | [`Child::once`] | a future that runs once | temporary | asked, 5 s |
 /// | [`Child::thread`] | an OS thread that iterates its mailbox | permanent | asked, 5 s |
 /// | [`Child::actor`] | a `ractor::Actor` | permanent | asked, 5 s |
 /// | [`Supervisor`], [`Child::supervisor`] | a subtree | permanent | asked, no limit |
@@ -64,11 +67,12 @@ pub use service::{ServiceChild, TaskChild};
 /// | [`Context::exit`](crate::Context::exit) | the service itself, for a reason of its choice | runs | that reason | the restart type and the [rules](crate::ExitRule) decide by the reason |
 /// | an error from [`handle`](Service::handle) | the service itself: its state may be wrong | runs | `Failed` | restarted, unless it is temporary |
 /// | [`Handle::kill`](crate::Handle::kill), [`Tree::kill`](crate::Tree::kill) | a child that must end now, from outside | does not run | `Killed` | restarted, unless it is temporary |
+/// | [`Handle::restart`](crate::Handle::restart), [`Tree::restart`](crate::Tree::restart) | a child, from outside, for its next life | runs | `ShutdownWith` the reason | started at once; no budget, delay or sibling is touched |
 /// | [`Tree::shutdown`](crate::Tree::shutdown) | the whole tree, in order | runs | `Shutdown` | nothing is started again |
 ///
 /// 1. `kill` is a crash, for tests and emergencies. It does not remove a child: the supervisor starts it again, and the
 ///    restart counts against the budget.
-/// 2. `terminate_child` is for code outside of the child. From inside it is refused
+/// 2. `terminate_child` and `restart` are for code outside of the child. From inside they are refused
 ///    ([`ToItself`](crate::StopChildError::ToItself)), for the child would wait for its own end.
 /// 3. `stop` and `exit` return at once. The message in hand is finished first.
 /// 4. Every one of them but `kill` gives the child its [shutdown time](ServiceChild::shutdown). After that the child is

@@ -47,6 +47,21 @@ pub enum ManageError {
         /// The child.
         path: Arc<str>,
     },
+    /// The child is being started.
+    Starting {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child is parked.
+    Parked {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child is the root of its tree: no supervisor could start it again.
+    IsRoot {
+        /// The root.
+        path: Arc<str>,
+    },
     /// The child rests, and only a start by order brings it back.
     Down {
         /// The child.
@@ -129,7 +144,12 @@ impl fmt::Display for ManageError {
             Self::Running { path } => write!(f, "`{path}` is running: terminate it first"),
             Self::Stopping { path } => write!(f, "`{path}` is stopping: wait for its end first"),
             Self::Down { path } => write!(f, "`{path}` is down: start it with `restart_child`"),
-            Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
+            Self::Restarting { path } => {
+                write!(f, "`{path}` is being restarted: wait until it is up, or terminate it first")
+            }
+            Self::Starting { path } => write!(f, "`{path}` is being started: wait until it is up"),
+            Self::Parked { path } => write!(f, "`{path}` is parked: revive it, or wait for its next try"),
+            Self::IsRoot { path } => write!(f, "`{path}` is the root, and has no supervisor: shut the tree down"),
             Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
             Self::MaxChildren { path } => {
                 write!(f, "`{path}` has as many children as it may have: end one first, or raise `max_children`")

@@ -117,6 +117,79 @@ pub enum RestartChildError {
     },
 }
 
+/// Reason why a child has no new incarnation by an order to restart it: see [`Handle::restart`](crate::Handle::restart).
+/// Except for [`Failed`](Self::Failed), the order did not end the incarnation that it found.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum RestartError {
+    /// There is no such child: it was deleted, it has ended for good, or its mailbox is in no tree.
+    NotFound {
+        /// The path that was asked for.
+        path: Arc<str>,
+    },
+    /// The child is being started. A start that hangs is ended by [`kill`](crate::Handle::kill).
+    Starting {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child has ended, and is to be started again: it waits for a delay, its group, or services that it depends
+    /// on.
+    Restarting {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child is parked, or was parked when it was to be started for this order.
+    Parked {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child rests, or another order stopped it meanwhile.
+    Down {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child has begun to end, by an order or by itself. Its end is dealt with first.
+    Stopping {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The old incarnation has ended, and the new one did not start. Its supervisor tries again as after any start that
+    /// failed.
+    Failed {
+        /// The child.
+        path: Arc<str>,
+        /// The exit of the start.
+        exit: Exit,
+    },
+    /// The order would end the code that waits for it: the child, or one below it, gave the order. A service ends itself
+    /// with [`Context::stop`](crate::Context::stop) or [`exit`](crate::Context::exit). Any other order can be given from
+    /// a task that is not linked to an incarnation (`tokio::spawn`).
+    ToItself {
+        /// The child to be restarted.
+        path: Arc<str>,
+        /// The child that gave the order.
+        caller: Arc<str>,
+    },
+    /// The supervisor is booting, and its boot waits for the factory that gave this order. Give the order when the child
+    /// is up, or from a task that is not linked to it (`tokio::spawn`).
+    Booting {
+        /// The supervisor.
+        path: Arc<str>,
+        /// The child that is being started and gave the order.
+        caller: Arc<str>,
+    },
+    /// The child is the root of its tree: no supervisor could start it again.
+    IsRoot {
+        /// The root.
+        path: Arc<str>,
+    },
+    /// The supervisor is not running: it is ending, over, or between two lives.
+    NotRunning {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+}
+
 /// Reason why a child was not revived. Nothing was changed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -288,6 +361,7 @@ macro_rules! part_of_manage_error {
 
 part_of_manage_error!(StartChildError: Refused(error), AlreadyStarted { path }, AlreadyPresent { path }, Stopping { path }, MaxChildren { path }, WrongTemplate { path, asked }, Failed { path, exit }, Booting { path, caller }, NotRunning { path });
 part_of_manage_error!(RestartChildError: NotFound { path }, Running { path }, Restarting { path }, Stopping { path }, Failed { path, exit }, Booting { path, caller }, WrongKind { path }, NotRunning { path });
+part_of_manage_error!(RestartError: NotFound { path }, Starting { path }, Restarting { path }, Parked { path }, Down { path }, Stopping { path }, Failed { path, exit }, ToItself { path, caller }, Booting { path, caller }, IsRoot { path }, NotRunning { path });
 part_of_manage_error!(ReviveError: NotFound { path }, Running { path }, Stopping { path }, Down { path }, NotRunning { path });
 part_of_manage_error!(StopChildError: NotFound { path }, ToItself { path, caller }, Booting { path, caller }, NotRunning { path });
 part_of_manage_error!(DeleteChildError: NotFound { path }, Running { path }, Restarting { path }, Stopping { path }, WrongKind { path }, NotRunning { path });

@@ -11,6 +11,7 @@
 pub(crate) mod actor;
 pub(crate) mod foreign;
 pub(crate) mod maker;
+pub(crate) mod once;
 pub(crate) mod redelivery;
 pub(crate) mod service;
 pub(crate) mod task;

@@ -4,7 +4,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use regrow_supervisors::Exit;
+use regrow_supervisors::{Exit, Panic};
 
 use crate::base::background::yield_once;
 use crate::context::{Inner, TaskContext};
@@ -13,6 +13,7 @@ use crate::incarnation::service::caught;
 use crate::incarnation::{End, failure};
 use crate::service::Ignore;
 use crate::slot::NoMessages;
+use crate::slot::signals::Signals;
 
 pub(crate) async fn live<F, Fut>(inner: Inner<NoMessages>, maker: Arc<Maker<F, NoMessages>>) -> End
 where
@@ -24,19 +25,27 @@ where
     let ctx = TaskContext::new(inner.clone());
     let signals = &inner.signals;
     let future = pin!(async { maker.code()(ctx).await });
-    let mut future = caught(future);
-    let done = std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        // A plain process dies of `shutdown`; a task that listens ends in its own way.
-        Poll::Pending if signals.is_told_to_stop() && !signals.is_listening() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-    });
-    End::Exit(match done.await {
+    End::Exit(match until_told(signals, future).await {
         None => Exit::Shutdown,
         Some(Ok(Ok(()))) if signals.is_told_to_stop() => Exit::Shutdown,
         Some(Ok(Ok(()))) => Exit::Normal,
         Some(Ok(Err(error))) if error.is::<Ignore>() => Exit::Normal,
         Some(Ok(Err(error))) => failure(error),
         Some(Err(panic)) => Exit::Panicked(panic),
+    })
+}
+
+/// Polls the user's future until it is done, has panicked, or is to stop and does not listen for that (`None`). The
+/// caller pins the future, as for [`caught`].
+pub(crate) fn until_told<F: Future + Unpin>(
+    signals: &Signals,
+    future: F,
+) -> impl Future<Output = Option<Result<F::Output, Panic>>> {
+    let mut future = caught(future);
+    std::future::poll_fn(move |cx| match Pin::new(&mut future).poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        // A plain process dies of `shutdown`; a task that listens ends in its own way.
+        Poll::Pending if signals.is_told_to_stop() && !signals.is_listening() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
     })
 }

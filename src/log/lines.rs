@@ -22,6 +22,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Down
         | EventKind::Delayed { .. }
         | EventKind::Renewed { .. }
+        | EventKind::RestartOrdered { .. }
         | EventKind::Waiting => Level::INFO,
         EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
@@ -58,6 +59,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         | EventKind::Exited { .. }
         | EventKind::Delayed { .. }
         | EventKind::Renewed { .. }
+        | EventKind::RestartOrdered { .. }
         | EventKind::Waiting
         | EventKind::Gone => false,
     }
@@ -77,6 +79,7 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Abandoned
         | EventKind::Delayed { .. }
         | EventKind::Renewed { .. }
+        | EventKind::RestartOrdered { .. }
         | EventKind::Waiting
         | EventKind::DependencyGone { .. }
         | EventKind::Parked { .. }
@@ -141,6 +144,9 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
         }
         EventKind::Renewed { dependency } => {
             line!(INFO, { path = %path, generation, dependency = %dependency }, "child is restarted with a service that it depends on");
+        }
+        EventKind::RestartOrdered { reason } => {
+            line!(INFO, { path = %path, generation, reason = %one_line(reason) }, "child is restarted by order");
         }
         EventKind::Waiting => {
             let services = aside.services().map(display);
@@ -228,6 +234,8 @@ pub(super) fn level_of_letter(reason: &DeadReason, is_over: bool) -> Level {
     match reason {
         DeadReason::Poison { .. } | DeadReason::PeerUnavailable { .. } => Level::WARN,
         DeadReason::Gone => Level::DEBUG,
+        // Their own senders do not want them any more.
+        DeadReason::CallerGone | DeadReason::TimerOver | DeadReason::MonitorOver => Level::DEBUG,
         _ if is_over => Level::DEBUG,
         // Asked for by the code, each time that it happens.
         DeadReason::DroppedOnRestart | DeadReason::Chaos => Level::INFO,

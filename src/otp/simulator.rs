@@ -272,7 +272,8 @@ impl<'a> Simulator<'a> {
                 | Report::Renewed { .. }
                 | Report::TooManyFailures { .. }
                 | Report::Overdue { .. }
-                | Report::Overran { .. } => continue,
+                | Report::Overran { .. }
+                | Report::RestartOrdered { .. } => continue,
             };
             let line = format!("report {name} {kind} {} {why}", running.def_id(child).unwrap_or("?"));
             // OTP rule 88.

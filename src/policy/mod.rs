@@ -102,7 +102,7 @@
 //! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |
 //! | `watchdog` | `"10s"`, `"off"`; of a task only in `[path.GLOB]` | no limit |
 //! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
-//! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }` | as in the code |
+//! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }`; in `[path.GLOB]` also `idle_after` | as in the code |
 //!
 //! For a supervisor, in `[supervisor.X]`: `max_restarts`, `within` and `budget_clock` of the budget that its children
 //! share; `max_starting`, the number of services below it that may be starting at the same time. `regrow policy schema`

@@ -66,10 +66,14 @@ pub(crate) fn stop(shutdown: Shutdown) -> String {
     }
 }
 
-pub(crate) fn mailbox(Settings { capacity, overflow, on_restart, room_wait }: Settings) -> String {
+pub(crate) fn mailbox(
+    Settings { capacity, overflow, on_restart, room_wait, idle_after, skips_abandoned: _ }: Settings,
+) -> String {
     let capacity = if capacity == usize::MAX { "unbounded".into() } else { capacity.to_string() };
     let room_wait = room_wait.map_or("unlimited".into(), time);
-    format!("capacity {capacity}, overflow {}, on_restart {}, room_wait {room_wait}", word(overflow), word(on_restart))
+    let idle_after = idle_after.map(|limit| format!(", idle_after {}", time(limit))).unwrap_or_default();
+    let (overflow, on_restart) = (word(overflow), word(on_restart));
+    format!("capacity {capacity}, overflow {overflow}, on_restart {on_restart}, room_wait {room_wait}{idle_after}")
 }
 
 pub(crate) fn rules(rules: &[ExitRule]) -> String {

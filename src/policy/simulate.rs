@@ -274,6 +274,7 @@ impl Model<'_> {
                 | Report::Renewed { .. }
                 | Report::DependencyGone { .. }
                 | Report::ShutdownError { .. }
+                | Report::RestartOrdered { .. }
                 | Report::Abandoned { .. } => {}
             }
         }

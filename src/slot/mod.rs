@@ -38,12 +38,16 @@ pub(crate) mod erased;
 pub(crate) mod erased_slot;
 pub(crate) mod fact;
 pub(crate) mod failures;
+mod hold;
+mod idle;
 pub(crate) mod in_hand;
 pub(crate) mod inbox;
 pub(crate) mod inject;
 pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod linked_tasks;
+pub(crate) mod monitors;
+pub(crate) mod own_monitors;
 pub(crate) mod queue;
 pub(crate) mod room;
 pub(crate) mod rooms;
@@ -56,6 +60,7 @@ mod tests;
 pub(crate) mod timekeeper;
 #[cfg(test)]
 pub(crate) mod turns;
+pub(crate) mod unwanted;
 pub(crate) mod wait;
 pub(crate) mod waits;
 
@@ -70,7 +75,7 @@ use crate::base::{panics, sweep};
 use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::{DeadReason, Notice};
-use crate::slot::erased::{AnySlot, SlotTree};
+use crate::slot::erased::{AnySlot, Control, SlotTree};
 use crate::slot::settings::{Overflow, Settings};
 use in_hand::Tries;
 use queue::{Back, Envelope, Front, Shed};
@@ -99,6 +104,8 @@ pub(crate) struct Slot<M> {
     can_repeat: std::sync::atomic::AtomicBool,
     /// Whether an experiment counts the outcomes of its calls.
     is_counted: std::sync::atomic::AtomicBool,
+    /// Whether its incarnations end after some time without a message.
+    has_idle_limit: std::sync::atomic::AtomicBool,
     front_len: AtomicUsize,
     front: Mutex<Front<M>>,
 }
@@ -113,6 +120,8 @@ struct Notifiers {
     watch: Mutex<Option<watch::Sender<ServiceStatus>>>,
     /// Notified when an incarnation leaves the slot.
     vacant: Notify,
+    /// Told of the end of each incarnation. Made by the first monitor.
+    watchers: OnceLock<monitors::Watchers>,
 }
 
 /// Outcome of the attempt to put a message into the mailbox.
@@ -139,11 +148,12 @@ impl<M: Send + 'static> Slot<M> {
             tree: OnceLock::new(),
             notifiers: OnceLock::new(),
             label: OnceLock::new(),
-            front: Mutex::new(Front::new()),
+            front: Mutex::new(Front::new(settings.skips_abandoned)),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
             can_repeat: Default::default(),
             is_counted: Default::default(),
+            has_idle_limit: settings.idle_after.is_some().into(),
         })
     }
 
@@ -161,12 +171,20 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     pub(crate) fn configure(&self, settings: Settings) {
+        self.note_idle_limit(settings);
         let mut freed = self.freed();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
+        // A service that sleeps begins to count its idle time, or counts to another limit.
+        let sleeper = if back.settings().idle_after == settings.idle_after { None } else { back.control.clone() };
         back.configure(settings);
+        front.skips_abandoned = settings.skips_abandoned;
         // There may be more room than before.
         self.let_in(&mut front, &mut back, &mut freed);
+        drop((front, back));
+        if let Some(signals) = sleeper.as_ref().and_then(Control::signals) {
+            signals.wake();
+        }
     }
 
     /// Whether the signals of the incarnation that lives here have this address.
@@ -275,7 +293,12 @@ impl<M: Send + 'static> Slot<M> {
         self.publish();
         if state == ServiceState::Gone {
             // Followers have seen that it is gone. If the slot is listed again, they subscribe again.
-            let watch = self.notifiers.get().map(|notifiers| lock(&notifiers.watch).take());
+            let watch = self.notifiers.get().map(|notifiers| {
+                if let Some(watchers) = notifiers.watchers.get() {
+                    watchers.gone();
+                }
+                lock(&notifiers.watch).take()
+            });
             drop(watch);
         }
     }

@@ -60,7 +60,7 @@ impl Driver {
                         self.give_back(pending.claims);
                     }
                     thrift::give_back(&mut self.orders);
-                    (pending.finish)(self, result);
+                    (pending.finish)(self, result, pending.planned);
                 }
             }
             Action::Rest(child) => {

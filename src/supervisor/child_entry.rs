@@ -60,6 +60,16 @@ struct Rare {
     handled_before: Option<u64>,
     /// The reason for the kill that is under way, if it is not an ordinary one.
     blame: Option<Exit>,
+    /// Its last restart by order.
+    restarted: Option<Restarted>,
+}
+
+/// A restart by order.
+struct Restarted {
+    reason: Arc<str>,
+    at: Duration,
+    /// Whether the incarnation that is to end has not ended yet.
+    is_under_way: bool,
 }
 
 /// Settings that the code says for a child alone, if they differ from those in force. Without layers they never differ, and
@@ -209,6 +219,29 @@ impl ChildEntry {
 
     pub(crate) fn set_handled_before(&mut self, handled: u64) {
         self.set(|rare| &mut rare.handled_before, Some(handled));
+    }
+
+    /// The reason of its last restart by order, and its time.
+    pub(crate) fn restarted(&self) -> Option<(Arc<str>, Duration)> {
+        let restarted = self.rare.as_ref()?.restarted.as_ref()?;
+        Some((restarted.reason.clone(), restarted.at))
+    }
+
+    /// Notes a restart by order.
+    pub(crate) fn set_restarted(&mut self, reason: Arc<str>, at: Duration) {
+        // Of orders that merge, some come when the old incarnation has ended.
+        let is_first = self.asked_at.is_none() && !self.was_killed;
+        let restarted = &mut self.rare.get_or_insert_default().restarted;
+        let was_under_way = restarted.as_ref().is_some_and(|restarted| restarted.is_under_way);
+        *restarted = Some(Restarted { reason, at, is_under_way: is_first || was_under_way });
+    }
+
+    /// The exit to report for an incarnation that ended as `exit` because of a restart by order: it has the reason.
+    pub(crate) fn exit_of_restart(&mut self, exit: &Exit) -> Option<Exit> {
+        let restarted = self.rare.as_mut()?.restarted.as_mut()?;
+        let was_under_way = std::mem::take(&mut restarted.is_under_way);
+        let is_by_order = was_under_way && matches!(exit, Exit::Shutdown);
+        is_by_order.then(|| Exit::ShutdownWith(restarted.reason.clone()))
     }
 
     fn blame(&self) -> Option<&Exit> {

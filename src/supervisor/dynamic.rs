@@ -106,13 +106,26 @@ impl DynamicState {
         self.configuration().limits
     }
 
+    pub(super) fn is_numbered(&self) -> bool {
+        self.is_numbered.load(Ordering::Relaxed)
+    }
+
     /// Returns the child as it will be listed: with a number for a name, if the supervisor is numbered.
     pub(super) fn admit(&self, child: Child) -> Child {
+        if self.is_numbered.load(Ordering::Relaxed) { child.named(self.next_number().to_string()) } else { child }
+    }
+
+    /// Returns a task as it will be listed: with a number in its name, or for a name.
+    pub(super) fn admit_task(&self, child: Child) -> Child {
         if self.is_numbered.load(Ordering::Relaxed) {
-            child.named((self.number.fetch_add(1, Ordering::Relaxed) + 1).to_string())
+            self.admit(child)
         } else {
-            child
+            child.named(format!("task-{}", self.next_number()))
         }
+    }
+
+    fn next_number(&self) -> u64 {
+        self.number.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Takes the limits and the template of a new description. Handles and numbers that were given stay.

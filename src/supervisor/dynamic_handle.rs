@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{ChildSpec, Exit};
 
-use crate::child::Child;
+use crate::child::{Child, OnceChild};
 use crate::error::not_running::NotRunning;
 use crate::error::orders::{ReconfigureError, ReviveError, StartChildError, StopChildError};
 use crate::handle::Handle;
@@ -29,6 +29,20 @@ pub struct DynamicHandle {
 impl DynamicHandle {
     pub(crate) fn new(handle: SupervisorHandle, state: Arc<DynamicState>) -> Self {
         Self { handle, state }
+    }
+
+    pub(super) fn supervisor(&self) -> &SupervisorHandle {
+        &self.handle
+    }
+
+    /// Whether its children have numbers for names.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.state.is_numbered()
+    }
+
+    /// Starts a task under a name of the supervisor's choice.
+    pub(super) async fn start_task(&self, task: OnceChild) -> Result<StartOutcome, StartChildError> {
+        self.handle.start_child(self.state.admit_task(task.into())).await
     }
 
     /// The supervisor's full path.
@@ -259,7 +273,7 @@ impl<A: 'static> Template<A> {
         supervisor.handle.start_children(made).await
     }
 
-    fn make(&self, arguments: A) -> Result<Child, StartChildError> {
+    pub(super) fn make(&self, arguments: A) -> Result<Child, StartChildError> {
         let made = self.supervisor.state.template();
         match made.as_ref().and_then(|made| made.make.downcast_ref::<Make<A>>()) {
             Some(make) => Ok(make(arguments)),

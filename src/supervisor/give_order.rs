@@ -30,7 +30,8 @@ pub(crate) struct Ordered {
     pub(crate) finish: Finish,
 }
 
-pub(crate) type Finish = Box<dyn FnOnce(&mut Driver, Result<Answer, OrderError>) + Send>;
+/// Takes the answer to an order, and the children that it described and that were not adopted.
+pub(crate) type Finish = Box<dyn FnOnce(&mut Driver, Result<Answer, OrderError>, Vec<Planned>) + Send>;
 
 /// An order that a machine is carrying out.
 pub(crate) struct Pending {
@@ -88,16 +89,21 @@ impl SupervisorHandle {
     ) -> Result<T, ManageError> {
         let about = match &order {
             Order::StartChild(spec) => Some(spec.id().to_owned()),
-            Order::TerminateChild(id) | Order::RestartChild(id) | Order::DeleteChild(id) | Order::Revive(id) => {
-                Some(id.to_string())
-            }
+            Order::TerminateChild(id)
+            | Order::RestartChild(id)
+            | Order::DeleteChild(id)
+            | Order::Revive(id)
+            | Order::RenewChild { id, .. } => Some(id.to_string()),
             Order::Reconfigure(..) | Order::Limit { .. } | Order::Adjust(_) | Order::Read => None,
         };
-        if matches!(order, Order::StartChild(_) | Order::TerminateChild(_) | Order::RestartChild(_)) {
+        if matches!(
+            order,
+            Order::StartChild(_) | Order::TerminateChild(_) | Order::RestartChild(_) | Order::RenewChild { .. }
+        ) {
             self.refuse_own_boot()?;
         }
         let (reply, replied) = oneshot::channel();
-        let finish: Finish = Box::new(move |driver, result| {
+        let finish: Finish = Box::new(move |driver, result, _| {
             // The caller may have stopped waiting for the answer.
             let _ = reply.send(result.map(|outcome| answer(driver, outcome)));
         });
@@ -165,6 +171,9 @@ impl SupervisorHandle {
             OrderError::Running => ManageError::Running { path },
             OrderError::Restarting => ManageError::Restarting { path },
             OrderError::Stopping => ManageError::Stopping { path },
+            OrderError::Starting => ManageError::Starting { path },
+            OrderError::Parked => ManageError::Parked { path },
+            OrderError::Down => ManageError::Down { path },
             OrderError::Failed(exit) => ManageError::Failed { path, exit },
             OrderError::Refused(error) => ManageError::Refused(StartError::from_spec(&self.path, error)),
             OrderError::MaxChildren => ManageError::MaxChildren { path: self.path.clone() },

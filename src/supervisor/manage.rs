@@ -3,15 +3,13 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use regrow_supervisors::{self as machine, ChildSpec, Exit, Order};
 #[cfg(feature = "policy")]
 use regrow_supervisors::{Adjustment, SpecError};
+use regrow_supervisors::{ChildSpec, Exit, Order};
 
 use crate::base::sweep;
 use crate::child::Child;
-use crate::error::gave_up::GaveUp;
 use crate::error::manage::ManageError;
 use crate::error::not_running::NotRunning;
 use crate::error::orders::{
@@ -30,6 +28,7 @@ use crate::supervisor::plan::{Known, Plan, Planned};
 use crate::supervisor::reconfigure::Configuration;
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
+use crate::tree::why::Grounds;
 
 /// A running supervisor, to be managed. Like every handle, it is valid for ever and is about the present incarnation.
 ///
@@ -131,10 +130,7 @@ impl SupervisorHandle {
     }
 
     /// Returns the reasons for the state of a child; `None` if this supervisor does not know it.
-    pub(crate) async fn why_child(
-        &self,
-        name: &str,
-    ) -> Result<Option<(machine::Reasons, Option<Arc<GaveUp>>, Duration)>, NotRunning> {
+    pub(crate) async fn why_child(&self, name: &str) -> Result<Option<Grounds>, NotRunning> {
         let name = name.to_owned();
         self.read_in(move |driver| driver.why(&name)).await
     }

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use regrow_supervisors::{
     Action, Answer, Attempt, ChildCounts, ChildKey, ChildSpec, ChildState, Order, OrderError, OrderId, Prospect,
-    Reasons, SpecError,
+    SpecError,
 };
 
-use crate::error::gave_up::GaveUp;
 use crate::slot::status::ServiceState;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure::paths_of;
@@ -20,6 +19,7 @@ use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::testimony::Saying;
 use crate::tree::dependencies::{Edges, Graph};
 use crate::tree::paths::path_of;
+use crate::tree::why::Grounds;
 
 /// Number of children that are listed in one turn of a supervisor.
 const PORTION: usize = 256;
@@ -36,7 +36,7 @@ impl Driver {
             let error = OrderError::Refused(SpecError::DependencyCycle(cycle));
             // The machine has not seen this order, and will not answer it.
             self.testify(&Saying::Deed(&Action::Answer { call, result: Err(error.clone()) }), now);
-            return finish(self, Err(error));
+            return finish(self, Err(error), planned);
         }
         self.orders.insert(call, Pending { planned, claims, finish });
         self.machine.order(call, order, now);
@@ -53,6 +53,7 @@ impl Driver {
             | Order::Limit { .. }
             | Order::Adjust(_)
             | Order::Revive(_)
+            | Order::RenewChild { .. }
             | Order::Read => &[],
         };
         // Most children depend on nothing, and have their paths already.
@@ -141,12 +142,16 @@ impl Driver {
         (children.into_iter().filter_map(line).collect(), next)
     }
 
-    /// The reasons for the state of the child with this name, and the time at which they hold. For a supervisor that
-    /// gave up, also the child on which it did.
-    pub(crate) fn why(&self, name: &str) -> Option<(Reasons, Option<Arc<GaveUp>>, Duration)> {
+    /// The reasons for the state of the child with this name.
+    pub(crate) fn why(&self, name: &str) -> Option<Grounds> {
         let (now, key) = (self.shared.clock.now(), self.machine.find(name)?);
-        let gave_up = self.children.get(&key).and_then(|entry| entry.gave_up().cloned());
-        Some((self.machine.why(key, now)?, gave_up, now))
+        let entry = self.children.get(&key);
+        Some(Grounds {
+            reasons: self.machine.why(key, now)?,
+            gave_up: entry.and_then(|entry| entry.gave_up().cloned()),
+            restarted: entry.and_then(|entry| entry.restarted()).map(|(reason, at)| (reason, now.saturating_sub(at))),
+            now,
+        })
     }
 
     /// Counts the children.

@@ -41,6 +41,11 @@ impl Driver {
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         let mut is_as_ordered = false;
+        let exit_of_restart = exit.and_then(|exit| entry.exit_of_restart(exit));
+        if let Some(exit) = &exit_of_restart {
+            kind = EventKind::Exited { exit: exit.clone() };
+        }
+        let exit = exit_of_restart.as_ref().or(exit);
         // The start is over, whatever its outcome.
         entry.set_ticket(None);
         entry.has_failed = false;
@@ -140,6 +145,13 @@ impl Driver {
                 let Some(why) = self.link(child, exit, reason, false) else { return };
                 self.note_given_up(child, why.clone());
                 (child, EventKind::GivenUp { why })
+            }
+            Report::RestartOrdered { child, reason } => {
+                self.take_back_dismissal(child);
+                if let Some(entry) = self.children.get_mut(&child) {
+                    entry.set_restarted(reason.clone(), self.now);
+                }
+                (child, EventKind::RestartOrdered { reason })
             }
             Report::Overran { attempt, exit } => (attempt.child(), EventKind::Overran { exit }),
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),

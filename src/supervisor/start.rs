@@ -101,6 +101,9 @@ impl Driver {
         if policy.is_some_and(|policy| policy.readiness == Some(Readiness::WhenSaid)) {
             signals.says_ready();
         }
+        if spec.is_some_and(|spec| spec.is_restarted_after(&Exit::Normal)) {
+            signals.set_comes_back();
+        }
         if policy.is_some_and(|policy| policy.reset_after_messages.is_some()) {
             entry.set_handled_before(entry.slot.accounting().handled);
         }

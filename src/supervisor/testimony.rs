@@ -97,7 +97,8 @@ impl Driver {
                     Order::TerminateChild(id)
                     | Order::RestartChild(id)
                     | Order::DeleteChild(id)
-                    | Order::Revive(id) => Some(&**id),
+                    | Order::Revive(id)
+                    | Order::RenewChild { id, .. } => Some(&**id),
                     Order::Reconfigure(flags, _) => {
                         (self.oath.flags, self.oath.intensity) = (Some(*flags), Some(flags.intensity));
                         None
@@ -230,6 +231,6 @@ fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
         Report::Overdue { attempt, .. } | Report::Overran { attempt, .. } => (attempt.child(), What::Overdue),
         Report::Abandoned { attempt } => (attempt.child(), What::Abandon),
         Report::ChildTerminated { .. } | Report::StartError { .. } | Report::ShutdownError { .. } => return None,
-        Report::DependencyGone { .. } | Report::SignificantEnded { .. } => return None,
+        Report::DependencyGone { .. } | Report::SignificantEnded { .. } | Report::RestartOrdered { .. } => return None,
     })
 }

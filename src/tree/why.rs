@@ -75,6 +75,11 @@ pub struct Why {
     pub capacity: Option<usize>,
     /// Number of senders that wait for room in its mailbox.
     pub senders_waiting: usize,
+    /// Number of [monitors](crate::Context::monitor) that are told of its ends.
+    pub monitors: usize,
+    /// Whether its mailbox is held: messages wait in it while partitions that had its keys [hand them
+    /// over](crate::Partitions::resize).
+    pub is_held: bool,
     /// Services that it waits for before its start. A leading slash marks a full path.
     pub waits_for: Vec<Arc<str>>,
     /// Services that it depends on and that are gone for good. Its next start has to do without them.
@@ -91,6 +96,9 @@ pub struct Why {
     pub is_half_open: bool,
     /// Time that a life has to be ready for its delays to begin with the first again.
     pub reset_after: Option<Duration>,
+    /// The reason of its last restart by [order](crate::Handle::restart) under its present supervisor, and the time
+    /// since.
+    pub restarted: Option<(Arc<str>, Duration)>,
     /// The supervisor, if it does not run. It has to be started first, or has ended with the tree.
     pub supervisor: Option<Arc<str>>,
     /// The child on which this supervisor gave up at its last end, and why. `None` for other children and other ends.
@@ -98,6 +106,17 @@ pub struct Why {
     /// The reason why its supervisor gave up on this child. The supervisor does not run, or it goes on and the child is
     /// down for good ([`GiveUp::Stop`](crate::GiveUp::Stop)).
     pub given_up: Option<Arc<GaveUp>>,
+}
+
+/// The reasons for the state of a child, as its supervisor knows them.
+pub(crate) struct Grounds {
+    pub(crate) reasons: machine::Reasons,
+    /// For a supervisor that gave up: the child on which it did.
+    pub(crate) gave_up: Option<Arc<GaveUp>>,
+    /// The reason of its last restart by order, and the time since.
+    pub(crate) restarted: Option<(Arc<str>, Duration)>,
+    /// The time at which all this holds.
+    pub(crate) now: Duration,
 }
 
 impl Why {
@@ -119,6 +138,8 @@ impl Why {
             queued: 0,
             capacity: None,
             senders_waiting: 0,
+            monitors: 0,
+            is_held: false,
             waits_for: Vec::new(),
             lost: Vec::new(),
             failures: None,
@@ -126,6 +147,7 @@ impl Why {
             was_terminated: false,
             is_half_open: false,
             reset_after: None,
+            restarted: None,
             supervisor: None,
             gave_up: None,
             given_up: None,
@@ -166,6 +188,8 @@ impl Shared {
             queued: usize::try_from(slot.accounting().queued).unwrap_or(usize::MAX),
             capacity,
             senders_waiting: slot.waiting_for_room(),
+            monitors: slot.watchers(),
+            is_held: slot.is_held(),
             ..known
         })
     }
@@ -197,13 +221,13 @@ impl Shared {
         };
         let supervisor = self.supervisor_of(scope).ok_or_else(not_found)?;
         Ok(match supervisor.why_child(name).await {
-            Ok(Some((why, gave_up, now))) => {
-                let given_up = why.given_up.map(|reason| {
+            Ok(Some(Grounds { reasons, gave_up, restarted, now })) => {
+                let given_up = reasons.given_up.map(|reason| {
                     let (supervisor, child, exit) =
-                        (scope.into(), path.into(), why.exit.clone().unwrap_or(Exit::Shutdown));
+                        (scope.into(), path.into(), reasons.exit.clone().unwrap_or(Exit::Shutdown));
                     Arc::new(GaveUp { supervisor, child, exit, reason, ends_tree: false, cause: gave_up.clone() })
                 });
-                Why { gave_up, given_up, ..Why::known(path.into(), status, why, now) }
+                Why { gave_up, given_up, restarted, ..Why::known(path.into(), status, reasons, now) }
             }
             Ok(None) => Why::unknown(path.into(), status),
             Err(_) => {
@@ -221,7 +245,7 @@ impl Shared {
         let mut below = scope;
         while let Some((above, name)) = below.rsplit_once('/') {
             if let Ok(known) = self.supervisor_of(above)?.why_child(name).await {
-                return known.and_then(|(_, gave_up, _)| gave_up);
+                return known.and_then(|known| known.gave_up);
             }
             below = above;
         }
@@ -300,6 +324,9 @@ impl Why {
         if let Some((peer, waited)) = &self.waits_for_room {
             write!(f, " It has waited {waited:.1?} for room in the mailbox of `{peer}`.")?;
         }
+        if self.is_held {
+            f.write_str(" It takes no message yet: partitions that had its keys are handing them over.")?;
+        }
         self.say_how_full(f)?;
         match self.lost.len() {
             0 => Ok(()),
@@ -325,6 +352,9 @@ impl Why {
     }
 
     fn say_what_led_here(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((reason, ago)) = &self.restarted {
+            write!(f, " An order restarted it {ago:.1?} ago: {reason}.")?;
+        }
         let Some(exit) = &self.exit else {
             let is_untouched = self.standing.is_some() && !self.was_terminated;
             return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };

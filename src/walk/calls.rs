@@ -17,6 +17,9 @@ pub(super) enum Call {
     StartDependent,
     Terminate,
     Restart,
+    RestartRunning,
+    RestartRolling,
+    RestartSupervisor,
     TerminateAndRestart,
     TerminateAndDelete,
     Delete,
@@ -46,12 +49,15 @@ pub(super) enum Call {
     ShutdownWithin,
 }
 
-pub(super) const CALLS: [Call; 32] = [
+pub(super) const CALLS: [Call; 35] = [
     Call::StartNew,
     Call::StartSame,
     Call::StartDependent,
     Call::Terminate,
     Call::Restart,
+    Call::RestartRunning,
+    Call::RestartRolling,
+    Call::RestartSupervisor,
     Call::TerminateAndRestart,
     Call::TerminateAndDelete,
     Call::Delete,
@@ -126,6 +132,21 @@ impl Call {
                 }
             }
             Self::Restart => started(tree, stage, name, sup.restart_child(name).await),
+            Self::RestartRunning => {
+                let found = tree.directory().status(target).map_or(0, |status| status.generation);
+                let outcome = tree.restart(target, "walk").await;
+                if let Ok(StartOutcome::Up(up)) = &outcome
+                    && up.generation <= found
+                {
+                    stage.fault(format!("restarted, and generation {found} is {} now", up.generation));
+                }
+                started(tree, stage, name, outcome);
+            }
+            // A child may take as long as it likes until it is ready.
+            Self::RestartRolling => drop(tokio::time::timeout(20 * SEC, sup.restart_rolling(2, "walk")).await),
+            Self::RestartSupervisor => {
+                let _ = tree.restart(SUP, "walk").await;
+            }
             Self::TerminateAndRestart => {
                 let _ = sup.terminate_child(name).await;
                 started(tree, stage, name, sup.restart_child(name).await);

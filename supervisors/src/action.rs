@@ -173,6 +173,13 @@ pub enum Report {
         /// The services that are gone or parked, as the child's spec names them. Empty if the budget is used up.
         services: Vec<Arc<str>>,
     },
+    /// A child is told to stop by an order, and then started again.
+    RestartOrdered {
+        /// The child.
+        child: ChildKey,
+        /// The reason that came with the order.
+        reason: Arc<str>,
+    },
     /// A child is killed because its start took too long, or because it hung.
     Overdue {
         /// The attempt.

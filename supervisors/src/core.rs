@@ -16,6 +16,7 @@ use crate::order::{Answer, OrderError};
 use crate::outbox::Outbox;
 use crate::policy::Readiness;
 use crate::prompt::Prompt;
+use crate::renewal::Renewals;
 use crate::services::Services;
 use crate::spec::{ChildSpec, Flags, Restart};
 use crate::timers::Timers;
@@ -32,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) meter: Meter,
     pub(crate) prompt: Prompt,
     pub(crate) services: Services,
+    pub(crate) renewals: Renewals,
     flags: Flags,
     phase: Phase,
     /// Pairs of children of which the first is stopped before the second, besides those that the specs name.
@@ -100,6 +102,7 @@ impl Core {
                 self.outbox.answer(call, Err(OrderError::Over));
             }
         }
+        self.refuse_renewals();
     }
 
     /// Ends the supervisor after its last child. Returns `false` if it had ended already.
@@ -165,7 +168,7 @@ impl Core {
         match hold {
             Hold::Queued | Hold::Backoff { .. } | Hold::Dependency => self.reconsider_dependents_of(key),
             // The caller tells the dependents of such a child last.
-            Hold::Parked { .. } | Hold::Blocked { .. } => {}
+            Hold::Parked { .. } | Hold::Blocked { .. } => self.answer_renewals(key, &Err(OrderError::Parked)),
         }
     }
 
@@ -250,6 +253,7 @@ impl Core {
         if let Some(StartCall { call, .. }) = self.take_start_call(key) {
             self.outbox.answer(call, Ok(Answer::Started(attempt)));
         }
+        self.answer_renewals(key, &Ok(Answer::Started(attempt)));
         if let Some(live) = self.children.live_mut(attempt)
             && let Some(Errand::RenewWhenUp(name)) = live.errand.take().map(|errand| *errand)
         {
@@ -280,6 +284,7 @@ impl Core {
     pub(crate) fn forget(&mut self, key: ChildKey) {
         self.vacate(key);
         let Some(child) = self.children.remove(key) else { return };
+        self.answer_renewals(key, &Err(OrderError::Down));
         self.outbox.act(Action::Forget(key));
         self.forget_what_it_saw(key);
         self.remember_only_what_is_named(child.spec.dependencies());
@@ -305,6 +310,7 @@ impl Core {
         tables.extend(self.inbox.tables());
         tables.extend(self.services.tables());
         tables.extend(self.timers.tables());
+        tables.extend(self.renewals.tables());
         tables.extend(self.children.tables());
         tables
     }

@@ -111,7 +111,12 @@ impl Kind for DynamicMachine {
             }
             // OTP rule 84. The other orders are for both kinds, and do not come here.
             Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => Err(OrderError::WrongKind),
-            Order::StartChild(_) | Order::TerminateChild(_) | Order::Adjust(_) | Order::Revive(_) | Order::Read => {
+            Order::StartChild(_)
+            | Order::TerminateChild(_)
+            | Order::Adjust(_)
+            | Order::Revive(_)
+            | Order::RenewChild { .. }
+            | Order::Read => {
                 unreachable!("an order for both kinds of supervisor")
             }
         }

@@ -40,6 +40,11 @@ impl Inbox {
         self.events.push_back(event);
     }
 
+    /// Queues the start of a child before all others.
+    pub(crate) fn push_first(&mut self, child: ChildKey) {
+        self.events.push_front(Event::Retry(child));
+    }
+
     /// Takes the event that has waited longest.
     pub(crate) fn pop(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -56,6 +61,32 @@ impl Inbox {
     /// Takes all events, the oldest first.
     pub(crate) fn take_all(&mut self) -> VecDeque<Event> {
         std::mem::take(&mut self.events)
+    }
+
+    /// Takes the orders to restart this child, with their reasons. An order that comes behind another one about the
+    /// child stays.
+    pub(crate) fn take_renewals(&mut self, child: &str) -> Vec<(OrderId, Arc<str>)> {
+        let (mut taken, mut is_open) = (Vec::new(), true);
+        self.events.retain(|event| {
+            let Event::Order { call, order, .. } = event else { return true };
+            match order {
+                Order::RenewChild { id, reason } if is_open && **id == *child => {
+                    taken.push((*call, reason.clone()));
+                    false
+                }
+                Order::TerminateChild(id) | Order::RestartChild(id) | Order::DeleteChild(id) | Order::Revive(id) => {
+                    is_open &= **id != *child;
+                    true
+                }
+                Order::StartChild(_)
+                | Order::Reconfigure(..)
+                | Order::Limit { .. }
+                | Order::Adjust(_)
+                | Order::RenewChild { .. }
+                | Order::Read => true,
+            }
+        });
+        taken
     }
 
     /// Iterates over the events, the oldest first.

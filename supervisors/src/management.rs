@@ -9,6 +9,7 @@ use crate::children::ChildKey;
 use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::order::{Answer, Order, OrderError, OrderId};
+use crate::renewal::Renew;
 use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
@@ -28,6 +29,7 @@ pub(crate) trait Manage: Kind {
             Order::TerminateChild(id) => self.terminate_order(call, &id),
             Order::Adjust(adjustment) => self.core_mut().adjust(*adjustment),
             Order::Revive(id) => self.revive_order(call, &id),
+            Order::RenewChild { id, reason } => self.renew_order(call, id, reason),
             Order::Read => Ok(Done::Now),
             Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) | Order::Limit { .. } => {
                 self.carry_out_own(call, order)

@@ -37,6 +37,15 @@ pub enum Order {
     Adjust(Box<Adjustment>),
     /// Start a child now that is parked, or waits for a delay or for others, and forget all its failures.
     Revive(Arc<str>),
+    /// End the life of a child that is up, by its shutdown rule, and start it again. Its siblings are left alone, and no
+    /// budget is charged. For both kinds of supervisor, and whatever the child's restart type. Orders that are given
+    /// before the new life begins to start merge.
+    RenewChild {
+        /// The child.
+        id: Arc<str>,
+        /// The reason, for reports.
+        reason: Arc<str>,
+    },
     /// Do nothing: the answer says that the turn of this order has come, and that the table may be read.
     Read,
 }
@@ -79,6 +88,12 @@ pub enum OrderError {
     Restarting,
     /// The child has been told to stop and has not ended yet.
     Stopping,
+    /// The child is being started.
+    Starting,
+    /// The child is parked.
+    Parked,
+    /// The child rests.
+    Down,
     /// The start failed.
     Failed(Exit),
     /// The description is invalid. Nothing was changed.
@@ -101,6 +116,9 @@ impl fmt::Display for OrderError {
             Self::Running => f.write_str("the child is running"),
             Self::Restarting => f.write_str("the child is being restarted"),
             Self::Stopping => f.write_str("the child is stopping"),
+            Self::Starting => f.write_str("the child is being started"),
+            Self::Parked => f.write_str("the child is parked"),
+            Self::Down => f.write_str("the child is down"),
             Self::Failed(exit) => write!(f, "the child did not start: {exit}"),
             Self::Refused(error) => error.fmt(f),
             Self::WrongKind => f.write_str("a supervisor of this kind does not take this order"),

@@ -63,7 +63,9 @@ impl Core {
     pub(crate) fn blocked_until(&self) -> Option<Duration> {
         let (attempt, since) = self.prompt.awaited()?;
         let child = self.children.get(attempt.child())?;
-        (child.attempt() == Some(attempt) && child.is_awaited()).then(|| since.saturating_add(PROMPT_WINDOW))
+        let is_renewed = || child.standing() == ChildState::Stopping && self.renewals.contains(attempt.child());
+        (child.attempt() == Some(attempt) && (child.is_awaited() || is_renewed()))
+            .then(|| since.saturating_add(PROMPT_WINDOW))
     }
 
     /// Whether other events are held up now. A start or stop that took too long is marked as slow.

@@ -87,6 +87,14 @@ fn reaction(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Reaction 
     }
 }
 
+impl ChildSpec {
+    /// Whether a life that was ready and ends as `exit` is followed by another one, as its restart type and its rules
+    /// say. Budgets and strategies are left aside.
+    pub fn is_restarted_after(&self, exit: &Exit) -> bool {
+        reaction(self, exit, None).then == RuleAction::Restart
+    }
+}
+
 impl Core {
     /// Whether no automatic start follows if this attempt, which is up, ends as `exit`.
     pub(crate) fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{Child, ChildState, Held, Hold, Stage, State};
+use crate::child::{Child, ChildState, Held, Hold, Scope, Stage, State};
 use crate::children::{ChildKey, Children};
 use crate::core::Core;
 use crate::exit::Exit;
@@ -72,6 +72,7 @@ impl Kind for StaticMachine {
         if child.is_temporary() {
             self.core.forget(key);
         } else if !std::mem::replace(&mut child.is_at_rest, true) {
+            self.core.answer_renewals(key, &Err(OrderError::Down));
             self.core.outbox.act(Action::Rest(key));
             self.core.forget_what_it_saw(key);
             self.core.reconsider_dependents_of(key);
@@ -92,9 +93,9 @@ impl Kind for StaticMachine {
 
     /// Stops a group at once, and starts it together when no member has a delay to serve any more. An elder that dies
     /// meanwhile takes the group over, and that is one restart.
-    fn restart(&mut self, key: ChildKey, delay: Duration, held: Held) {
+    fn restart(&mut self, key: ChildKey, delay: Duration, mut held: Held) {
         let children = &self.core.children;
-        let first = match held.scope.under(self.core.flags().strategy) {
+        let mut first = match held.scope.under(self.core.flags().strategy) {
             Strategy::OneForOne => {
                 self.core.start_after(key, delay, held);
                 return self.wait_in_order(key);
@@ -102,7 +103,13 @@ impl Kind for StaticMachine {
             Strategy::OneForAll => None,
             Strategy::RestForOne => Some(key),
         };
-        let members = Sequence::members(children, first);
+        let mut members = Sequence::members(children, first);
+        // A member that is to be started with all others takes them along, or they would be left behind.
+        let calls_all = |&key: &ChildKey| children.held(key).is_some_and(|held| held.scope == Scope::All);
+        if first.is_some() && members.iter().any(calls_all) {
+            (first, held.scope) = (None, Scope::All);
+            members = Sequence::members(children, first);
+        }
         let served = members.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
         let until = served.unwrap_or_default().max(self.core.meter.after(delay));
         // Members that are held now are started with the group.
@@ -155,7 +162,12 @@ impl Kind for StaticMachine {
             Order::DeleteChild(id) => self.delete_order(&id),
             Order::Reconfigure(flags, specs) => self.reconfigure_order(call, flags, specs),
             Order::Limit { .. } => Err(OrderError::WrongKind),
-            Order::StartChild(_) | Order::TerminateChild(_) | Order::Adjust(_) | Order::Revive(_) | Order::Read => {
+            Order::StartChild(_)
+            | Order::TerminateChild(_)
+            | Order::Adjust(_)
+            | Order::Revive(_)
+            | Order::RenewChild { .. }
+            | Order::Read => {
                 unreachable!("an order for both kinds of supervisor")
             }
         }
@@ -175,17 +187,16 @@ impl Kind for StaticMachine {
         }
     }
 
+    fn is_in_group(&self, key: ChildKey) -> bool {
+        self.sequence.as_ref().is_some_and(|sequence| sequence.stops.is_left(key))
+    }
+
     fn start_left_behind(&mut self) {
         self.sequence = Some(Sequence::starts(self.left_behind()));
     }
 
     fn rest_left_behind(&mut self) {
         self.left_behind().into_iter().for_each(|key| self.rest(key));
-    }
-
-    fn is_stopped_with_group(&self, key: ChildKey) -> bool {
-        let is_member = |sequence: &Sequence| sequence.goal == Goal::GroupRestart && sequence.stops.is_left(key);
-        self.sequence.as_ref().is_some_and(is_member)
     }
 
     fn blocked_until(&self) -> Option<Duration> {

@@ -14,6 +14,7 @@ use crate::history::Renewed;
 use crate::inbox::Event;
 use crate::management::{Done, Manage};
 use crate::order::{Answer, Order, OrderError, OrderId};
+use crate::renewal::Renew;
 use crate::restart::Decision;
 use crate::shutdown::Stop;
 use crate::spec::ChildSpec;
@@ -50,14 +51,14 @@ pub(crate) trait Kind {
     }
     /// Makes other events wait for what this child does, if the strategy orders them.
     fn wait_in_order(&mut self, _: ChildKey) {}
+    /// Whether an operation that stops a group is about to deal with this child.
+    fn is_in_group(&self, _: ChildKey) -> bool {
+        false
+    }
     /// Starts the rest of a group without the child that was to be started with it, and is parked.
     fn start_left_behind(&mut self) {}
     /// Lets the rest of a group rest, because the child that was to be started with it was terminated.
     fn rest_left_behind(&mut self) {}
-    /// Whether a group restart that is under way stops this child, and starts it again.
-    fn is_stopped_with_group(&self, _: ChildKey) -> bool {
-        false
-    }
     /// Returns the time at which events stop waiting for a start or a stop.
     fn blocked_until(&self) -> Option<Duration> {
         if self.core().inbox.is_empty() { None } else { self.core().blocked_until() }
@@ -209,9 +210,10 @@ pub(crate) trait Transitions: Kind {
         let key = attempt.child();
         self.core_mut().vacate(key);
         let start = self.core_mut().take_start_call(key);
+        let renewals = self.core_mut().renewals.take(key);
         self.core_mut().complete(key, Completion { was_ready: false });
         self.rest(key);
-        if let Some(StartCall { call, .. }) = start {
+        for call in start.map(|start| start.call).into_iter().chain(renewals) {
             self.core_mut().outbox.answer(call, Ok(Answer::Ignored));
         }
     }
@@ -229,6 +231,7 @@ pub(crate) trait Transitions: Kind {
             }
             return;
         }
+        self.core_mut().answer_renewals(key, &Err(OrderError::Failed(exit.clone())));
         // A killed supervisor reports nothing.
         if !self.core().is_killing() {
             self.core_mut().outbox.report(Report::StartError { child: key, exit: exit.clone() });
@@ -282,9 +285,13 @@ pub(crate) trait Transitions: Kind {
         match live.errand.filter(|_| !is_ordered).map(|errand| *errand) {
             Some(Errand::Then(decision)) => self.rest_or_park(key, decision),
             // A group that stops this child as well starts it too.
-            Some(Errand::Renew) if self.is_stopped_with_group(key) => {}
+            Some(Errand::Renew) if self.is_in_group(key) => {}
             Some(Errand::Renew) => self.core_mut().start_after(key, Duration::ZERO, Held::ALONE),
-            Some(Errand::RenewWhenUp(_)) | None => self.has_gone(key, exit, stop_calls.is_some()),
+            Some(Errand::RenewWhenUp(_)) | None => {
+                if stop_calls.is_some() || !self.begin_again(key) {
+                    self.has_gone(key, exit, stop_calls.is_some());
+                }
+            }
         }
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.core_mut().outbox.answer(call, Ok(Answer::Done));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use regrow::chaos::{Chaos, Experiment, ExperimentReport, Fault, SimulatedTree, Simulation, When};
-use regrow::testing::Journal;
-use regrow::{Backoff, DynamicSupervisor, GiveUp, Intensity, Policy, Restart, Supervisor};
+use regrow::testing::{Journal, ProbeMsg};
+use regrow::{Backoff, DynamicSupervisor, GiveUp, Intensity, Policy, Restart, Strategy, Supervisor};
 
 const MS: Duration = Duration::from_millis(1);
 const SEC: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ async fn a_tree_with_a_past_is_not_held_guilty_of_it() -> anyhow::Result<()> {
     let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(line).start().await?;
     for round in 0..12 {
         let paths = ["app/line/b", "app/line/c", "app/line/a"];
-        let _ = tree.lookup::<regrow::testing::ProbeMsg>(paths[round % 3])?.kill();
+        let _ = tree.lookup::<ProbeMsg>(paths[round % 3])?.kill();
         // Now and then in the middle of a delay, of a group, of a probe.
         tokio::time::sleep(73 * MS).await;
         let experiment = Experiment::new("later")
@@ -163,6 +163,47 @@ async fn a_probe_that_fails_is_not_parked_once_more() -> anyhow::Result<()> {
     let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
     assert_eq!((a.parked, a.parked_spells.len(), report.totals.parked), (1, 1, 1), "{report}");
     assert!(a.budget.is_none(), "its restarts are not charged: {report}");
+    tree.shutdown().await;
+    Ok(())
+}
+
+// A restart by order is one of the child alone, whatever the strategy, and one that no budget pays for.
+#[tokio::test(start_paused = true)]
+async fn restarts_by_order_are_no_violation_and_their_siblings_must_be_left_alone() -> anyhow::Result<()> {
+    let journal = Journal::new();
+    let group = |name: &str, strategy| {
+        let budget = Intensity::new(1, 100 * SEC);
+        Supervisor::new(name, strategy).budget(budget).children(["a", "b", "c"].map(|name| journal.probe(name)))
+    };
+    let pool = DynamicSupervisor::new("pool").budget(Intensity::new(0, 100 * SEC));
+    let tree = Supervisor::one_for_one("app")
+        .child(group("all", Strategy::OneForAll))
+        .child(group("rest", Strategy::RestForOne))
+        .child(group("one", Strategy::OneForOne))
+        .child(pool)
+        .start()
+        .await?;
+    tree.dynamic("app/pool")?.start_child(journal.probe("session").restart(Restart::Temporary)).await?;
+    let tree = std::sync::Arc::new(tree);
+    let orders = tokio::spawn({
+        let tree = tree.clone();
+        async move {
+            for round in 0..20 {
+                tokio::time::sleep(100 * MS).await;
+                for path in ["app/all/b", "app/rest/b", "app/one/b", "app/pool/session", "app/all"] {
+                    tree.restart(path, format!("round {round}")).await.map(drop)?;
+                }
+            }
+            anyhow::Ok(())
+        }
+    });
+    let kill =
+        Experiment::new("one kill beside").target("app/rest/a").fault(Fault::Kill, "app/rest/a", When::At(vec![SEC]));
+    let report = Chaos::new(&tree).run(kill.duration(3 * SEC).allow_unavailable()).await?;
+    orders.await??;
+    assert!(report.passed(), "{report}");
+    let b = tree.lookup::<ProbeMsg>("app/rest/b")?;
+    assert_eq!(b.generation(), 22, "20 orders, and the group of `a` once");
     tree.shutdown().await;
     Ok(())
 }

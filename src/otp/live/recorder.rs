@@ -242,7 +242,8 @@ impl Watch for Witness {
             | Report::Renewed { .. }
             | Report::TooManyFailures { .. }
             | Report::Overdue { .. }
-            | Report::Overran { .. } => return,
+            | Report::Overran { .. }
+            | Report::RestartOrdered { .. } => return,
         };
         let id = template_of(self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name));
         let line = format!("report {id} {kind} {} {why}", template_of(child));

@@ -9,11 +9,15 @@
 //! 3. A child without a life rests, is to be started, or is to be tried again: at rest no child is left behind, except by a
 //!    group restart whose retry an order has cancelled (OTP rules 36, 61).
 //! 4. A child is put to rest, and forgotten, once.
+//! 5. A restart by order is answered by a life that began after it. If nothing has failed, only children that orders name
+//!    are told to stop.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use regrow_supervisors::{Action, Answer, Attempt, ChildKey, ChildSpec, ChildState, Exit, Machine, Order, Report};
+use regrow_supervisors::{
+    Action, Answer, Attempt, ChildKey, ChildSpec, ChildState, Exit, Machine, Order, OrderId, Report,
+};
 
 use super::one_deed_away;
 use super::sim::{Sim, Stage, print_history, retold};
@@ -44,6 +48,7 @@ pub(crate) enum Verb {
     Start,
     Terminate,
     Restart,
+    Renew,
     Delete,
     Read,
 }
@@ -73,6 +78,12 @@ pub(crate) struct OrderModel {
     forgotten: BTreeSet<ChildKey>,
     is_told_to_end: bool,
     is_hurried: bool,
+    /// The newest attempt when each restart by order was given.
+    renewals: BTreeMap<OrderId, u64>,
+    /// Children that orders have ended.
+    touched: BTreeSet<&'static str>,
+    /// Something else than orders may have ended children.
+    is_disturbed: bool,
     trail: Vec<(Deed, bool)>,
 }
 
@@ -87,6 +98,9 @@ impl OrderModel {
             forgotten: BTreeSet::new(),
             is_told_to_end: false,
             is_hurried: false,
+            renewals: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            is_disturbed: false,
             trail: Vec::new(),
         };
         model.poll();
@@ -103,7 +117,8 @@ impl OrderModel {
     /// Two models with one print have one future.
     pub(crate) fn print(&self) -> u64 {
         let Self { sim, resting, retrying, is_cancelled, forgotten, is_told_to_end, is_hurried, .. } = self;
-        let seen = (resting, retrying, is_cancelled, forgotten, is_told_to_end, is_hurried);
+        let orders = (&self.renewals, &self.touched, self.is_disturbed);
+        let seen = (resting, retrying, is_cancelled, forgotten, is_told_to_end, is_hurried, orders);
         let print = format!("{} {seen:?}", sim.print());
         let mut hasher = DefaultHasher::new();
         print.hash(&mut hasher);
@@ -127,7 +142,7 @@ impl OrderModel {
             deeds.push(Deed::Due);
         }
         if self.sim.orders() < self.menu.orders_max {
-            let verbs = [Verb::Start, Verb::Terminate, Verb::Restart, Verb::Delete];
+            let verbs = [Verb::Start, Verb::Terminate, Verb::Restart, Verb::Renew, Verb::Delete];
             for &name in self.menu.names {
                 deeds.extend(verbs.map(|verb| Deed::Order(verb, name)));
             }
@@ -205,6 +220,13 @@ impl OrderModel {
 
     fn perform(&mut self, deed: Deed) {
         self.is_told_to_end |= matches!(deed, Deed::Stop | Deed::Kill | Deed::Abandon);
+        // A life that was told to stop does not fail, whatever its exit.
+        self.is_disturbed |= match deed {
+            Deed::Gone(attempt, _) => self.sim.lives().get(&attempt) == Some(&Stage::Up),
+            Deed::StartFailed(_) => true,
+            Deed::Started(_) | Deed::Ignored(_) | Deed::Due | Deed::Order(..) => false,
+            Deed::Stop | Deed::Kill | Deed::Abandon => true,
+        };
         let sim = &mut self.sim;
         match deed {
             Deed::Started(attempt) => sim.started(attempt),
@@ -219,10 +241,20 @@ impl OrderModel {
                     Verb::Start => Order::StartChild((self.menu.spec)(name)),
                     Verb::Terminate => Order::TerminateChild(name.into()),
                     Verb::Restart => Order::RestartChild(name.into()),
+                    Verb::Renew => Order::RenewChild { id: name.into(), reason: "".into() },
                     Verb::Delete => Order::DeleteChild(name.into()),
                     Verb::Read => Order::Read,
                 };
-                sim.order(order);
+                let newest = sim.newest();
+                let call = sim.order(order);
+                match verb {
+                    Verb::Renew => {
+                        self.renewals.insert(call, newest);
+                        self.touched.insert(name);
+                    }
+                    Verb::Terminate => drop(self.touched.insert(name)),
+                    Verb::Start | Verb::Restart | Verb::Delete | Verb::Read => {}
+                }
             }
             Deed::Stop => sim.stop(Exit::Shutdown),
             Deed::Kill => sim.kill(),
@@ -265,7 +297,10 @@ impl OrderModel {
             }
             Action::Park { .. } | Action::Wait(_) => panic!("no policy says so"),
             Action::Dismiss(key) => assert!(!self.resting.contains(key), "dismissed while it rests"),
-            Action::Answer { result: Ok(Answer::Started(attempt)), .. } => {
+            Action::Answer { call, result: Ok(Answer::Started(attempt)) } => {
+                if let Some(newest) = self.renewals.remove(call) {
+                    assert!(attempt.number() > newest, "answered by the life that it was to end");
+                }
                 assert!(!self.forgotten.contains(&attempt.child()), "started and forgotten");
             }
             Action::Adopt { child, .. } => assert!(!self.sim.is_live(*child), "adopted while it lives"),
@@ -277,9 +312,12 @@ impl OrderModel {
                 assert!(self.forgotten.insert(*key), "forgotten twice");
                 self.resting.remove(key);
             }
-            Action::Ask(_)
-            | Action::Kill(_)
-            | Action::Abandon(_)
+            Action::Ask(attempt) | Action::Kill(attempt) => {
+                let is_named =
+                    self.sim.asked().spec(attempt.child()).is_none_or(|spec| self.touched.contains(spec.id()));
+                assert!(self.is_disturbed || is_named, "{attempt:?} is told to stop for no reason");
+            }
+            Action::Abandon(_)
             | Action::Withdraw(_)
             | Action::Readmit(_)
             | Action::Answer { .. }

@@ -8,6 +8,7 @@ pub(crate) enum Verb {
     Start,
     Terminate,
     Restart,
+    Renew,
     Delete,
     Revive,
     Describe,
@@ -20,6 +21,7 @@ impl Verb {
             Order::StartChild(_) => Self::Start,
             Order::TerminateChild(_) => Self::Terminate,
             Order::RestartChild(_) => Self::Restart,
+            Order::RenewChild { .. } => Self::Renew,
             Order::DeleteChild(_) => Self::Delete,
             Order::Revive(_) => Self::Revive,
             Order::Reconfigure(..) | Order::Limit { .. } | Order::Adjust(_) => Self::Describe,
@@ -35,11 +37,16 @@ impl Verb {
             E::AlreadyStarted(_) | E::MaxChildren => self == Self::Start,
             E::AlreadyPresent => matches!(self, Self::Start | Self::Revive),
             E::Refused(_) => matches!(self, Self::Start | Self::Describe),
-            E::Failed(_) => matches!(self, Self::Start | Self::Restart),
-            E::NotFound => matches!(self, Self::Terminate | Self::Restart | Self::Delete | Self::Revive),
-            E::Restarting => matches!(self, Self::Restart | Self::Delete),
+            E::Failed(_) => matches!(self, Self::Start | Self::Restart | Self::Renew),
+            E::NotFound => {
+                matches!(self, Self::Terminate | Self::Restart | Self::Renew | Self::Delete | Self::Revive)
+            }
+            E::Restarting => matches!(self, Self::Restart | Self::Renew | Self::Delete),
             E::Running => matches!(self, Self::Restart | Self::Delete | Self::Revive),
-            E::Stopping => matches!(self, Self::Start | Self::Restart | Self::Delete | Self::Revive),
+            E::Stopping => {
+                matches!(self, Self::Start | Self::Restart | Self::Renew | Self::Delete | Self::Revive)
+            }
+            E::Starting | E::Parked | E::Down => self == Self::Renew,
             E::WrongKind => matches!(self, Self::Restart | Self::Delete | Self::Describe),
             _ => false,
         }

@@ -308,6 +308,11 @@ impl Script {
         self.order(Order::RestartChild(name.into()))
     }
 
+    /// Orders that a running child is restarted.
+    pub(crate) fn renew(&mut self, name: &str) -> &mut Self {
+        self.order(Order::RenewChild { id: name.into(), reason: "why not".into() })
+    }
+
     pub(crate) fn delete(&mut self, name: &str) -> &mut Self {
         self.order(Order::DeleteChild(name.into()))
     }
@@ -516,6 +521,9 @@ impl Script {
                 OrderError::Running => format!("refuse {call} running"),
                 OrderError::Restarting => format!("refuse {call} restarting"),
                 OrderError::Stopping => format!("refuse {call} stopping"),
+                OrderError::Starting => format!("refuse {call} starting"),
+                OrderError::Parked => format!("refuse {call} parked"),
+                OrderError::Down => format!("refuse {call} down"),
                 OrderError::Failed(exit) => format!("refuse {call} {exit}"),
                 OrderError::Refused(error) => format!("refuse {call} {error}"),
                 OrderError::WrongKind => format!("refuse {call} dynamic"),
@@ -547,6 +555,7 @@ impl Script {
             }
             Report::Parked { child, until, .. } => format!("parked {} until {until:?}", name(child)),
             Report::Overran { attempt, exit } => format!("overran {} {exit}", name(&attempt.child())),
+            Report::RestartOrdered { child, reason } => format!("restart_ordered {} {reason}", name(child)),
             Report::Overdue { attempt, exit } => format!("overdue {} {exit}", name(&attempt.child())),
         }
     }

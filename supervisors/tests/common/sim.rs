@@ -120,6 +120,11 @@ impl Sim {
         &self.unanswered
     }
 
+    /// The number of the newest attempt.
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest
+    }
+
     /// How many orders there have been.
     pub(crate) fn orders(&self) -> u64 {
         self.orders

@@ -16,6 +16,7 @@ mod overlap;
 mod prompt;
 mod questions;
 mod reconfigure;
+mod renewal;
 mod rest_for_one;
 mod restart_types;
 mod shutdown;

@@ -2,7 +2,7 @@
 
 use crate::common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::RestForOne;
-use regrow_supervisors::{ChildState, Shutdown};
+use regrow_supervisors::{Backoff, ChildState, ExitRule, Policy, RuleAction, Shutdown};
 
 // OTP rule 38.
 #[test]
@@ -77,4 +77,14 @@ fn a_failed_retry_is_tried_again() {
         tree.expect(["start cache"]).start_fails("cache");
     }
     tree.starts(["cache", "web"]);
+}
+
+// Found by a walk: `a` was left behind, because the restart of `c` took over the restart of `d` and forgot its group.
+#[test]
+fn a_restart_that_takes_over_one_of_all_children_restarts_all_of_them() {
+    let slow = Policy::default().backoff(Backoff::new(100 * MS));
+    let all = slow.clone().rule(ExitRule::new(RuleAction::RestartGroup));
+    let mut tree = Script::new(RestForOne, [permanent("a"), permanent("c").policy(slow), permanent("d").policy(all)]);
+    tree.fails("d").stops(["c", "a"]).expect([]).restart("c").starts(["c"]).expect(["answer 1 started c"]);
+    tree.fails("c").expect([]).after(100).starts(["a", "c", "d"]).tells_whatever();
 }

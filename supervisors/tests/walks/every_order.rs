@@ -96,7 +96,7 @@ fn larger_worlds() {
 fn share(deed: Deed) -> u8 {
     match deed {
         Deed::Stop | Deed::Kill | Deed::Abandon => 1,
-        Deed::Order(Verb::Start | Verb::Terminate | Verb::Restart | Verb::Delete, _) => 60,
+        Deed::Order(Verb::Start | Verb::Terminate | Verb::Restart | Verb::Renew | Verb::Delete, _) => 60,
         Deed::Ignored(_) | Deed::StartFailed(_) | Deed::Order(Verb::Read, _) => 40,
         Deed::Started(_) | Deed::Gone(..) | Deed::Due => ALWAYS,
     }

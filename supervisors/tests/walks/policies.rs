@@ -26,6 +26,8 @@ struct Walk {
     has_groups: bool,
     delays: BTreeMap<ChildKey, Duration>,
     resting: BTreeSet<ChildKey>,
+    /// Children that are about to be parked for a service.
+    blocked: BTreeSet<ChildKey>,
     /// Orders that start a child whatever its delay.
     hasty: BTreeMap<OrderId, &'static str>,
     trail: Vec<String>,
@@ -137,6 +139,7 @@ impl Walk {
             has_groups,
             delays: BTreeMap::new(),
             resting: BTreeSet::new(),
+            blocked: BTreeSet::new(),
             hasty: BTreeMap::new(),
             trail: Vec::new(),
         };
@@ -299,13 +302,14 @@ impl Walk {
 
     fn order(&mut self) {
         let name = self.dice.pick(&NAMES);
-        let order = match self.dice.below(12) {
+        let order = match self.dice.below(14) {
             0..3 => Order::StartChild(spec(name, self.has_groups, &mut self.dice)),
             3..5 => Order::TerminateChild(name.into()),
             5..7 => Order::RestartChild(name.into()),
             7 => Order::DeleteChild(name.into()),
             8..10 => Order::Revive(name.into()),
             10 => Order::Read,
+            11..13 => Order::RenewChild { id: name.into(), reason: "".into() },
             _ => {
                 let specs = self.sim.asked().children();
                 let ids: Vec<_> = specs.iter().map(|(_, spec, ..)| spec.id().to_owned()).collect();
@@ -351,6 +355,7 @@ impl Walk {
                 Report::Renewed { child, .. } => drop(self.delays.remove(&child)),
                 // It waited for a service that was parked, and that is gone now.
                 Report::DependencyGone { child, then: DependencyGone::GoOn, .. } => drop(self.delays.remove(&child)),
+                Report::Parked { child, ref services, .. } if !services.is_empty() => drop(self.blocked.insert(child)),
                 _ => {}
             }
         }
@@ -376,8 +381,9 @@ impl Walk {
             }
             Action::Park { child, until } => {
                 self.resting.remove(child);
-                // What it waits for may be back since.
-                if self.sim.asked().standing(*child) == Some(ChildState::Parked) {
+                // One that is parked for a service is started when that is back, or is done without. It may be back since.
+                let is_blocked = self.blocked.remove(child);
+                if !is_blocked && self.sim.asked().standing(*child) == Some(ChildState::Parked) {
                     self.delays.insert(*child, *until);
                 }
             }

@@ -108,6 +108,7 @@ impl Model {
             | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }
+            Report::RestartOrdered { .. } => panic!("no order is given"),
             Report::Overran { attempt, exit } => {
                 assert_eq!(exit.to_string(), leaves().to_string(), "the exit stays what it was");
                 let life = self.lives.get_mut(attempt).expect("overran without a life");

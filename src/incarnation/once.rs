@@ -1,0 +1,86 @@
+//! The life of a one-shot task: a function that is called once, and the future that it returns.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use regrow_supervisors::Exit;
+
+use crate::base::background::yield_once;
+use crate::base::sync::lock;
+use crate::context::{Inner, TaskContext};
+use crate::error::task::TaskError;
+use crate::incarnation::maker::Maker;
+use crate::incarnation::task::until_told;
+use crate::incarnation::{End, failure};
+use crate::running_task::Teller;
+use crate::service::Ignore;
+use crate::slot::NoMessages;
+
+/// Receiver of the outcome of a one-shot task.
+pub(crate) trait Outcome<T>: Send + 'static {
+    /// Takes the value, and returns the exit of the task.
+    fn value(self, value: T) -> Exit;
+    /// Takes the exit of a task that has no value.
+    fn ended(self, exit: &Exit);
+}
+
+/// The outcome of a task that only succeeds or fails.
+pub(crate) struct Plain;
+
+impl Outcome<anyhow::Result<()>> for Plain {
+    fn value(self, value: anyhow::Result<()>) -> Exit {
+        match value {
+            Ok(()) => Exit::Normal,
+            Err(error) if error.is::<Ignore>() => Exit::Normal,
+            Err(error) => failure(error),
+        }
+    }
+
+    fn ended(self, _: &Exit) {}
+}
+
+impl<T: Send + 'static> Outcome<T> for Teller<T> {
+    fn value(self, value: T) -> Exit {
+        self.tell(Ok(value));
+        Exit::Normal
+    }
+
+    fn ended(self, exit: &Exit) {
+        self.tell(Err(TaskError::of(exit.clone())));
+    }
+}
+
+/// The function, until it is called.
+pub(crate) type Once<F, O> = Mutex<Option<(F, O)>>;
+
+pub(crate) async fn live<F, Fut, O>(inner: Inner<NoMessages>, maker: Arc<Maker<Once<F, O>, NoMessages>>) -> End
+where
+    F: FnOnce(TaskContext) -> Fut + Send + 'static,
+    Fut: Future,
+    O: Outcome<Fut::Output>,
+{
+    // If its supervisor begins again, or an order restarts it, there is nothing to run.
+    let Some((work, outcome)) = lock(maker.code()).take() else { return End::Ignored };
+    drop(maker);
+    inner.up();
+    yield_once().await;
+    let ctx = TaskContext::new(inner.clone());
+    let signals = &inner.signals;
+    let future = pin!(async { work(ctx).await });
+    let exit = match until_told(signals, future).await {
+        Some(Ok(value)) => {
+            let exit = outcome.value(value);
+            if signals.is_told_to_stop() && !exit.is_abnormal() { Exit::Shutdown } else { exit }
+        }
+        Some(Err(panic)) => {
+            let exit = Exit::Panicked(panic);
+            outcome.ended(&exit);
+            exit
+        }
+        None => {
+            outcome.ended(&Exit::Shutdown);
+            Exit::Shutdown
+        }
+    };
+    End::Exit(exit)
+}

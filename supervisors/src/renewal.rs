@@ -1,0 +1,130 @@
+//! Restarts by order: one child ends its life and begins a new one. Its siblings and the budget are left alone.
+//!
+//! Invariants:
+//! 1. Only a child that is up, and has not begun to end, is told to stop for such an order. All others refuse it.
+//! 2. An order is answered by a start that begins after it was given. Orders that come before the old life is gone merge.
+//! 3. The child is started when its old life is gone, before any other event is taken. It is not if an order has terminated it, or if the
+//!    supervisor ends. If its group is being restarted, it is started with the group.
+//! 4. A start that fails answers the orders. It then counts like any other restart that failed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::action::Report;
+use crate::child::{ChildState, Ending, Held, Hold, Stage, State};
+use crate::children::ChildKey;
+use crate::core::Core;
+use crate::inbox::Event;
+use crate::management::Done;
+use crate::order::{Answer, Order, OrderError, OrderId};
+use crate::transitions::{Kind, Transitions};
+
+/// The orders that wait for new lives of children.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Renewals {
+    waiting: BTreeMap<ChildKey, Vec<OrderId>>,
+}
+
+impl Renewals {
+    fn add(&mut self, key: ChildKey, call: OrderId) {
+        self.waiting.entry(key).or_default().push(call);
+    }
+
+    /// Whether an order waits for a new life of this child.
+    pub(crate) fn contains(&self, key: ChildKey) -> bool {
+        !self.waiting.is_empty() && self.waiting.contains_key(&key)
+    }
+
+    /// Takes the orders that wait for a new life of this child.
+    pub(crate) fn take(&mut self, key: ChildKey) -> Vec<OrderId> {
+        if self.waiting.is_empty() { Vec::new() } else { self.waiting.remove(&key).unwrap_or_default() }
+    }
+
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 1] {
+        [("machine: restarts by order", self.waiting.len())]
+    }
+}
+
+impl Core {
+    /// Answers the orders that wait for a new life of this child.
+    pub(crate) fn answer_renewals(&mut self, key: ChildKey, answer: &Result<Answer, OrderError>) {
+        for call in self.renewals.take(key) {
+            self.outbox.answer(call, answer.clone());
+        }
+    }
+
+    /// Answers all orders that wait for new lives, because the supervisor ends.
+    pub(crate) fn refuse_renewals(&mut self) {
+        for call in std::mem::take(&mut self.renewals.waiting).into_values().flatten() {
+            self.outbox.answer(call, Err(OrderError::Over));
+        }
+    }
+
+    /// Takes on an order: its answer comes with the next life of the child.
+    fn renew(&mut self, key: ChildKey, call: OrderId, reason: Arc<str>) {
+        self.renewals.add(key, call);
+        self.outbox.report(Report::RestartOrdered { child: key, reason });
+    }
+}
+
+pub(crate) trait Renew: Kind {
+    /// Ends the present life of a child, and starts the next one.
+    fn renew_order(&mut self, call: OrderId, id: Arc<str>, reason: Arc<str>) -> Result<Done, OrderError> {
+        let key = self.core().children.find(&id).ok_or(OrderError::NotFound)?;
+        let Some(child) = self.core().children.get(key) else { return Err(OrderError::NotFound) };
+        let standing = child.standing();
+        let live = match &child.state {
+            State::Live(live) => live,
+            State::Held(_) if standing == ChildState::Parked => return Err(OrderError::Parked),
+            State::Held(_) => return Err(OrderError::Restarting),
+            State::Down if child.is_at_rest => return Err(OrderError::Down),
+            State::Down => return Err(OrderError::Restarting),
+        };
+        let attempt = live.attempt;
+        match (live.ending, &live.stage) {
+            // Its exit is behind this order in the inbox, and is dealt with first.
+            (_, Stage::Dead(_)) => {
+                let given = self.core().meter.now();
+                let order = Order::RenewChild { id, reason };
+                self.core_mut().inbox.push(Event::Order { call, order, given });
+                return Ok(Done::Later);
+            }
+            // Invariant 2.
+            (Ending::Asked | Ending::Killed, _) if child.stop_calls.is_none() && self.core().renewals.contains(key) => {
+                self.core_mut().renew(key, call, reason);
+                return Ok(Done::Later);
+            }
+            (_, Stage::Starting) if standing == ChildState::Starting => return Err(OrderError::Starting),
+            // Invariant 1.
+            (Ending::Asked | Ending::Killed | Ending::Leaving | Ending::KilledByOthers, _) => {
+                return Err(OrderError::Stopping);
+            }
+            (Ending::NotTold, Stage::Starting | Stage::Up | Stage::Ready) => {}
+        }
+        self.core_mut().renew(key, call, reason);
+        if self.stop_child(key, false) {
+            self.core_mut().wait_for(attempt);
+            self.wait_in_order(key);
+        }
+        Ok(Done::Later)
+    }
+
+    /// Queues the start of the next life of a child that was stopped by such an order and is gone. `false` if there is no such
+    /// order, or something else decides about the child (invariant 3).
+    fn begin_again(&mut self, key: ChildKey) -> bool {
+        if !self.core().renewals.contains(key) || self.core().is_ending() || self.is_in_group(key) {
+            return false;
+        }
+        let core = self.core_mut();
+        let Some(id) = core.children.get(key).map(|child| child.spec.id.clone()) else { return false };
+        // Invariant 2.
+        for (call, reason) in core.inbox.take_renewals(&id) {
+            core.renew(key, call, reason);
+        }
+        core.hold_quietly(key, Hold::Queued, Held::ALONE);
+        core.inbox.push_first(key);
+        true
+    }
+}
+
+impl<T: Kind + ?Sized> Renew for T {}

@@ -72,12 +72,10 @@ pub(crate) trait Fate: Orphan {
 pub(crate) enum Taken {
     Runs,
     /// [`Fate::renew`] makes the message that runs.
-    #[allow(dead_code, reason = "for senders that merge messages")]
     Renewed,
     /// Sent by a timer of an incarnation that is over.
     TimerOver,
     /// Sent by a monitor that is over.
-    #[allow(dead_code, reason = "for senders that merge messages")]
     MonitorOver,
 }
 

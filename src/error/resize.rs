@@ -34,6 +34,19 @@ pub enum ResizeError {
         /// The child that gave the order.
         caller: Arc<str>,
     },
+    /// The message that the caller has in hand would have to be finished first, and waits for this. Resize from a task
+    /// (`tokio::spawn`, or [`Context::spawn`](crate::Context::spawn)), or with
+    /// [`resize_now`](crate::Partitions::resize_now). Nothing was changed.
+    InHand {
+        /// The partition that gave the order.
+        path: Arc<str>,
+    },
+    /// The number of partitions is as asked for, but the order of messages may not have been kept. This partition did not
+    /// finish a message for 5 s, or waited for one that waited for it.
+    OrderNotKept {
+        /// The partition.
+        path: Arc<str>,
+    },
     /// A new partition was not started.
     NotStarted(StartChildError),
     /// A new partition said that it is not wanted. No partition can be left out.
@@ -95,6 +108,18 @@ impl fmt::Display for ResizeError {
             }
             Self::ToItself { path, caller } => {
                 ManageError::ToItself { path: path.clone(), caller: caller.clone() }.fmt(f)
+            }
+            Self::InHand { path } => {
+                write!(
+                    f,
+                    "`{path}` has a message in hand that waits for this: resize from a task, or with `resize_now`"
+                )
+            }
+            Self::OrderNotKept { path } => {
+                write!(
+                    f,
+                    "the partitions were resized, and a key's messages may be out of order: `{path}` was not done"
+                )
             }
             Self::NotStarted(error) => error.fmt(f),
             Self::NotWanted { path } => write!(f, "the partition `{path}` ignored its start, and none can be left out"),

@@ -19,6 +19,7 @@ use crate::handle::Handle;
 use crate::incarnation::maker::Maker;
 use crate::incarnation::redelivery::Redelivery;
 use crate::incarnation::{End, failure};
+use crate::monitor::{Monitor, PeerDown};
 use crate::slot::blocking::block_on;
 use crate::slot::consumer::{Next, SignalMask};
 use crate::slot::current;
@@ -81,6 +82,16 @@ impl<M: Send + 'static> Inbox<M> {
     /// last ones are async: in a thread, `tokio::runtime::Handle::current().block_on` waits for them.
     pub fn directory(&self) -> Directory {
         self.inner.directory()
+    }
+
+    /// Sends this service a message whenever an incarnation of `peer` ends: see
+    /// [`Context::monitor`](crate::Context::monitor).
+    pub fn monitor<N: Send + 'static>(
+        &self,
+        peer: &Handle<N>,
+        message: impl Fn(PeerDown) -> M + Send + Sync + 'static,
+    ) -> Monitor {
+        self.inner.monitor(peer, message)
     }
 
     /// Says that this incarnation is ready to work, as [`Context::ready`](crate::Context::ready) does.

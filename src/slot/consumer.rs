@@ -106,6 +106,10 @@ impl<M: Send + 'static> Slot<M> {
     /// Makes the queued messages the next batch. If there are none, and `rest` is true, the next sender wakes the pump.
     fn turn_over(&self, front: &mut Front<M>, rest: bool) {
         let mut back = lock(&self.back);
+        if back.is_held() {
+            back.idle = rest;
+            return;
+        }
         std::mem::swap(&mut front.batch, &mut back.queue);
         back.idle = rest && front.batch.is_empty();
         if back.idle && front.batch.capacity() > ROOMY {

@@ -37,6 +37,10 @@ pub(crate) trait AnySlot: Send + Sync {
     fn accounting(&self) -> Accounting;
     /// Number of senders that wait for room.
     fn waiting_for_room(&self) -> usize;
+    /// Number of monitors that are told of its ends.
+    fn watchers(&self) -> usize;
+    /// Whether its messages wait because others go first: `hold.rs`.
+    fn is_held(&self) -> bool;
     /// Returns the number of the message in hand, and the incarnation that has it. Each message in hand has a different
     /// number.
     fn in_hand(&self) -> Option<(u64, Arc<Signals>)>;

@@ -90,6 +90,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.waiting_for_room()
     }
 
+    fn watchers(&self) -> usize {
+        self.watchers()
+    }
+
+    fn is_held(&self) -> bool {
+        lock(&self.back).is_held()
+    }
+
     fn in_hand(&self) -> Option<(u64, Arc<Signals>)> {
         let front = lock(&self.front);
         front.in_hand.as_ref()?;

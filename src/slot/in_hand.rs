@@ -189,6 +189,9 @@ impl<M: Send + 'static> Slot<M> {
         }
         drop((owner, told_before));
         if let Some(notifiers) = self.notifiers.get() {
+            if let Some(watchers) = notifiers.watchers.get() {
+                watchers.tell(self.path(), signals, exit, way);
+            }
             notifiers.vacant.notify_waiters();
         }
         self.publish();

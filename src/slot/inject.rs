@@ -24,7 +24,7 @@ impl<M: Send + 'static> Faulty for Slot<M> {
             return Poll::Ready(true);
         }
         let mut back = lock(&self.back);
-        back.idle = back.queue.is_empty();
+        back.idle = back.queue.is_empty() || back.is_held();
         if back.idle { Poll::Pending } else { Poll::Ready(true) }
     }
 

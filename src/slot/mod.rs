@@ -37,6 +37,7 @@ pub(crate) mod dead_letter;
 pub(crate) mod erased;
 pub(crate) mod erased_slot;
 pub(crate) mod fact;
+mod hold;
 mod idle;
 pub(crate) mod in_hand;
 pub(crate) mod inbox;
@@ -44,6 +45,8 @@ pub(crate) mod inject;
 pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod linked_tasks;
+pub(crate) mod monitors;
+pub(crate) mod own_monitors;
 pub(crate) mod queue;
 pub(crate) mod room;
 pub(crate) mod rooms;
@@ -116,6 +119,8 @@ struct Notifiers {
     watch: Mutex<Option<watch::Sender<ServiceStatus>>>,
     /// Notified when an incarnation leaves the slot.
     vacant: Notify,
+    /// Told of the end of each incarnation. Made by the first monitor.
+    watchers: OnceLock<monitors::Watchers>,
 }
 
 /// Outcome of the attempt to put a message into the mailbox.
@@ -287,7 +292,12 @@ impl<M: Send + 'static> Slot<M> {
         self.publish();
         if state == ServiceState::Gone {
             // Followers have seen that it is gone. If the slot is listed again, they subscribe again.
-            let watch = self.notifiers.get().map(|notifiers| lock(&notifiers.watch).take());
+            let watch = self.notifiers.get().map(|notifiers| {
+                if let Some(watchers) = notifiers.watchers.get() {
+                    watchers.gone();
+                }
+                lock(&notifiers.watch).take()
+            });
             drop(watch);
         }
     }

@@ -107,6 +107,8 @@ pub(crate) struct Losses {
     pub(crate) dead_lettered: u64,
     /// Number of faults of experiments that make the mailbox full, whatever its settings say.
     pub(crate) jams: u32,
+    /// Whether the pump must leave the queue alone: `hold.rs`.
+    pub(crate) is_held: bool,
     /// Present while a failure keeps it from being up.
     pub(crate) fall: Option<Fall>,
 }

@@ -28,6 +28,7 @@ use crate::slot::activity::Activity;
 use crate::slot::erased::AnySlot;
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
+use crate::slot::own_monitors::{OwnMonitors, Owned};
 use crate::slot::rooms::{RoomWait, Rooms};
 use crate::slot::tasks::Tasks;
 
@@ -111,6 +112,8 @@ struct Extras {
     tasks: Tasks,
     /// State that the watchdog reads, if there is one.
     activity: OnceLock<Activity>,
+    /// Monitors that it has made.
+    monitors: OnceLock<OwnMonitors>,
     /// Mailboxes in which it waits for room. Made at the first such wait.
     rooms: OnceLock<Rooms>,
 }
@@ -418,9 +421,23 @@ impl Signals {
         self.signals.fetch_or(OVER, Ordering::AcqRel);
         if let Some(extras) = self.extras_after_signal() {
             extras.tasks.close(exit);
+            if let Some(monitors) = extras.monitors.get() {
+                monitors.end(&self.home().map_or_else(|| "".into(), |home| home.path()));
+            }
             // After the tasks were closed, so that no linked task takes it for an order to stop.
             extras.stopped.notify_waiters();
         }
+    }
+
+    /// Enters a monitor that the incarnation has made; `None` if it is over.
+    pub(crate) fn enter_monitor(&self, monitor: Arc<dyn Owned>) -> Option<u64> {
+        let is_over = || self.has(OVER | FENCED);
+        self.extras().monitors.get_or_init(OwnMonitors::default).enter(monitor, is_over)
+    }
+
+    /// Takes a monitor out again.
+    pub(crate) fn leave_monitor(&self, number: u64) -> Option<Arc<dyn Owned>> {
+        self.extras_if_any()?.monitors.get()?.leave(number)
     }
 
     /// Returns the exit of the incarnation, as its linked tasks know it.

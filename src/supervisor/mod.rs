@@ -15,6 +15,7 @@ pub(crate) mod effect;
 pub(crate) mod factory;
 pub(crate) mod get_or_start;
 pub(crate) mod give_order;
+mod handover;
 mod lookup;
 pub(crate) mod manage;
 pub(crate) mod observer;

@@ -12,8 +12,9 @@ use crate::error::orders::{DeleteChildError, StopChildError};
 use crate::error::resize::ResizeError;
 use crate::handle::Handle;
 use crate::supervisor::driver::Driver;
+use crate::supervisor::handover::{Held, Order, calm, partition_in_hand, worked_off};
 use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::outcome::{ChildInfo, StartOutcome};
+use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome};
 use crate::supervisor::partitioned::{PartitionTable, new_child};
 
 /// The partitions of a running [`Partitioned`](crate::Partitioned) supervisor.
@@ -79,14 +80,35 @@ impl<M: Send + 'static> Partitions<M> {
         self.handle.which_children().await
     }
 
+    /// Counts the partitions by what they are doing. [`len`](Self::len) is the number of those that keys are mapped to.
+    ///
+    /// # Errors
+    ///
+    /// A supervisor that is not running.
+    pub async fn count_children(&self) -> Result<ChildCount, NotRunning> {
+        self.handle.count_children().await
+    }
+
     /// Changes the number of partitions of the running supervisor. The change lasts through restarts of the supervisor.
     ///
     /// Partitions that stay are not touched. Only the keys move that must: one in `n + 1` when `n` partitions become `n
     /// + 1`. The state of a key does not move with it.
     ///
-    /// A new partition gets keys as soon as it is up. A partition that leaves gets none any more, and is then
-    /// terminated by its shutdown rule. Its queued messages are shed, unless its child says
-    /// [`drain`](crate::ServiceChild::drain).
+    /// The order of one key's messages is kept: the old partition hands the key over. For each partition that comes or
+    /// leaves, one after the other:
+    ///
+    /// * A new partition gets keys as soon as it is up. It begins with them when the partitions that had them have worked
+    ///   off what was queued when it came. Meanwhile messages wait in its mailbox.
+    /// * A partition that leaves gets no keys any more when it has nothing to do, or after a second. The others, which get
+    ///   its keys, wait until it has worked off what was queued. Then it is terminated by its shutdown rule.
+    ///
+    /// This is about messages that are sent through [`handle_for`](Self::handle_for), asked for each message. A handle
+    /// that is kept from before the change sends to the partition that had the key then. So does a thread that is
+    /// suspended between `handle_for` and its send for longer than the handover takes.
+    ///
+    /// A handover is given up if a partition that others wait for does not finish a message for 5 s, or waits for an
+    /// answer of one that waits for it ([`OrderNotKept`](ResizeError::OrderNotKept)). The change goes on then.
+    /// [`resize_now`](Self::resize_now) waits for none of this.
     ///
     /// Calls at the same time are carried out one after the other. Dropping the future does not undo the change or stop
     /// it half way.
@@ -96,7 +118,9 @@ impl<M: Send + 'static> Partitions<M> {
     /// * Zero partitions, or more than [`PARTITIONS_MAX`]. Nothing is changed.
     /// * [`ToItself`](ResizeError::ToItself): code of a partition that is to leave would wait for its own end. Nothing
     ///   is changed.
+    /// * [`InHand`](ResizeError::InHand): the message in hand of a partition would wait for itself. Nothing is changed.
     /// * A new partition that does not start, or is not wanted. The new partitions before it stay.
+    /// * [`OrderNotKept`](ResizeError::OrderNotKept): the change is complete, and the order may not have been kept.
     /// * [`NotRunning`](ResizeError::NotRunning) if the supervisor does not run. [`len`](Self::len) tells how far the
     ///   change has come.
     ///
@@ -104,6 +128,26 @@ impl<M: Send + 'static> Partitions<M> {
     ///
     /// If the function that makes the partitions panics, and outside of a tokio runtime.
     pub async fn resize(&self, partitions: usize) -> Result<(), ResizeError> {
+        self.resize_by(partitions, true).await
+    }
+
+    /// Changes the number of partitions as [`resize`](Self::resize) does, without a handover. A new partition begins with
+    /// its keys at once. The queue of a partition that leaves is shed, unless its child says
+    /// [`drain`](crate::ServiceChild::drain). Messages of a key that moves may be handled in another order than they were
+    /// sent in, by two partitions at the same time.
+    ///
+    /// # Errors
+    ///
+    /// Those of `resize`, without `InHand` and `OrderNotKept`.
+    ///
+    /// # Panics
+    ///
+    /// As `resize`.
+    pub async fn resize_now(&self, partitions: usize) -> Result<(), ResizeError> {
+        self.resize_by(partitions, false).await
+    }
+
+    async fn resize_by(&self, partitions: usize, in_order: bool) -> Result<(), ResizeError> {
         if partitions == 0 {
             return Err(ResizeError::ZeroPartitions { path: self.path().into() });
         }
@@ -111,8 +155,12 @@ impl<M: Send + 'static> Partitions<M> {
             return Err(ResizeError::TooMany { path: self.path().into(), partitions });
         }
         self.refuse_own_end(partitions)?;
+        // Partitions that stay are waited for only if others come.
+        if let Some(path) = partition_in_hand(self.path()).filter(|_| in_order && partitions > self.len()) {
+            return Err(ResizeError::InHand { path });
+        }
         let table = self.clone();
-        match tokio::spawn(async move { table.resize_to(partitions).await }).await {
+        match tokio::spawn(async move { table.resize_to(partitions, in_order).await }).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -133,13 +181,23 @@ impl<M: Send + 'static> Partitions<M> {
         Err(ResizeError::ToItself { path: caller.clone(), caller })
     }
 
-    async fn resize_to(&self, partitions: usize) -> Result<(), ResizeError> {
+    async fn resize_to(&self, partitions: usize, in_order: bool) -> Result<(), ResizeError> {
         let _one_at_a_time = self.table.resizing.lock().await;
         self.clear_away().await?;
+        let mut order = Order::default();
         for index in self.len()..partitions {
-            self.add(index).await?;
+            if in_order { self.add_in_order(index, &mut order).await? } else { self.add(index, |_| ()).await? }
         }
         while self.len() > partitions {
+            let (mut stay, leaving) = (self.handles(), self.handle(self.len().saturating_sub(1)));
+            stay.pop();
+            let held = match &leaving {
+                Some(leaving) if in_order => {
+                    calm(leaving).await;
+                    Some(Held::new(stay))
+                }
+                Some(_) | None => None,
+            };
             // The partition leaves the table before it ends, so that no key is mapped to it in vain. If the supervisor
             // ends first, its next life begins without it (invariant 3).
             let table = self.table.clone();
@@ -152,8 +210,19 @@ impl<M: Send + 'static> Partitions<M> {
                 index
             };
             let index = self.handle.read_in(leave).await?;
+            if let (Some(leaving), Some(held)) = (leaving, held) {
+                order.note(worked_off(&[leaving], &held).await);
+            }
             self.remove(&index.to_string()).await?;
         }
+        order.outcome()
+    }
+
+    /// Adds a partition, which begins with its keys when the partitions that had them are done with what they have.
+    async fn add_in_order(&self, index: usize, order: &mut Order) -> Result<(), ResizeError> {
+        let old = self.handles();
+        let held = self.add(index, |new| Held::new(vec![new.clone()])).await?;
+        order.note(worked_off(&old, &held).await);
         Ok(())
     }
 
@@ -168,9 +237,11 @@ impl<M: Send + 'static> Partitions<M> {
         Ok(())
     }
 
-    async fn add(&self, index: usize) -> Result<(), ResizeError> {
+    /// Adds a partition. `first` is called with its handle before it starts.
+    async fn add<T>(&self, index: usize, first: impl FnOnce(&Handle<M>) -> T) -> Result<T, ResizeError> {
         let make = self.table.read().make.clone();
         let (child, handle) = new_child(&make, index);
+        let first = first(&handle);
         let name = index.to_string();
         let table = self.table.clone();
         let join = move |outcome: &StartOutcome| {
@@ -182,7 +253,7 @@ impl<M: Send + 'static> Partitions<M> {
             self.remove(&name).await?;
             return Err(ResizeError::NotWanted { path: format!("{}/{name}", self.path()).into() });
         }
-        Ok(())
+        Ok(first)
     }
 
     /// Removes a partition, even if it has ended for good and its supervisor has forgotten it.

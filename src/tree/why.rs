@@ -75,6 +75,11 @@ pub struct Why {
     pub capacity: Option<usize>,
     /// Number of senders that wait for room in its mailbox.
     pub senders_waiting: usize,
+    /// Number of [monitors](crate::Context::monitor) that are told of its ends.
+    pub monitors: usize,
+    /// Whether its mailbox is held: messages wait in it while partitions that had its keys [hand them
+    /// over](crate::Partitions::resize).
+    pub is_held: bool,
     /// Services that it waits for before its start. A leading slash marks a full path.
     pub waits_for: Vec<Arc<str>>,
     /// Services that it depends on and that are gone for good. Its next start has to do without them.
@@ -127,6 +132,8 @@ impl Why {
             queued: 0,
             capacity: None,
             senders_waiting: 0,
+            monitors: 0,
+            is_held: false,
             waits_for: Vec::new(),
             lost: Vec::new(),
             was_terminated: false,
@@ -171,6 +178,8 @@ impl Shared {
             queued: usize::try_from(slot.accounting().queued).unwrap_or(usize::MAX),
             capacity,
             senders_waiting: slot.waiting_for_room(),
+            monitors: slot.watchers(),
+            is_held: slot.is_held(),
             ..known
         })
     }
@@ -300,6 +309,9 @@ impl Why {
         }
         if let Some((peer, waited)) = &self.waits_for_room {
             write!(f, " It has waited {waited:.1?} for room in the mailbox of `{peer}`.")?;
+        }
+        if self.is_held {
+            f.write_str(" It takes no message yet: partitions that had its keys are handing them over.")?;
         }
         self.say_how_full(f)?;
         match self.lost.len() {

@@ -19,6 +19,7 @@ mod killed_through_ractor;
 mod killing;
 mod leaving;
 mod linked_tasks;
+mod monitors;
 mod old_state_first;
 mod readiness;
 mod running_tasks;

@@ -28,6 +28,7 @@ mod proportional;
 mod rebuilt_supervisors;
 mod reconfiguring;
 mod resizing;
+mod resizing_in_order;
 mod resizing_mishaps;
 mod rolling;
 mod self_management;

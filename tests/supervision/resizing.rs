@@ -57,11 +57,11 @@ async fn one_that_goes(cache: &Partitions<Job>, log: &Log) -> (Handle<Job>, Vec<
 }
 
 #[tokio::test]
-async fn what_is_queued_at_one_that_goes_never_ran() {
+async fn what_is_queued_at_one_that_goes_now_never_ran() {
     let (tree, cache) = app(cache_of(2, |_| worker("p"))).await;
     let log = Log::default();
     let (leaving, calls) = one_that_goes(&cache, &log).await;
-    cache.resize(1).await.unwrap();
+    cache.resize_now(1).await.unwrap();
     for call in calls {
         let error = call.await.unwrap_err();
         assert!(matches!(error, CallError::NeverRan(_)), "{error:?}");
@@ -78,7 +78,7 @@ async fn one_that_drains_handles_first_what_is_queued() {
     let (tree, cache) = app(cache_of(2, |_| worker("p").drain())).await;
     let log = Log::default();
     let (leaving, calls) = one_that_goes(&cache, &log).await;
-    cache.resize(1).await.unwrap();
+    cache.resize_now(1).await.unwrap();
     for (number, call) in (0..).zip(calls) {
         assert_eq!(call.await.unwrap(), number);
     }

@@ -188,6 +188,13 @@ async fn a_partition_cannot_wait_for_a_resize_that_takes_it_away() {
     assert_eq!((refused_resize(answer), ring.len()), ("app/ring/2".into(), 3));
     from_inside(&first, |_| async move { there.resize(1).await }).await.unwrap();
     assert_eq!(ring.len(), 1);
+    // Its own message in hand would have to be finished before the new partition begins.
+    let there = ring.clone();
+    let error = from_inside(&first, |_| async move { there.resize(2).await }).await.unwrap_err();
+    assert!(matches!(&error, ResizeError::InHand { path } if &**path == "app/ring/0"), "{error}");
+    let there = ring.clone();
+    from_inside(&first, |_| async move { there.resize_now(2).await }).await.unwrap();
+    assert_eq!(ring.len(), 2);
 }
 
 // Calls to resize are carried out one after the other: this one waited for the call that waited for its own end.
@@ -206,7 +213,7 @@ async fn a_partition_that_is_taken_away_cannot_wait_for_the_next_resize() {
         let _ = told.send(here.resize(4).await);
         Ok(())
     }));
-    soon(ring.resize(1)).await.unwrap();
+    soon(ring.resize_now(1)).await.unwrap();
     assert_eq!((refused_resize(soon(tell).await.unwrap()), ring.len()), ("app/ring/1".into(), 1));
 }
 

@@ -1,0 +1,452 @@
+//! Monitors: the end of each incarnation of a peer, as a message of the service that watches, or as a stream.
+//!
+//! Invariants:
+//! 1. A monitor has at most one report queued. A later end is merged into it. The message is made again, when its turn
+//!    comes, if that has happened.
+//! 2. No code of the user runs, and no value of the user is dropped, under a lock of a monitor.
+//! 3. A report is wanted only by the incarnation that made the monitor.
+
+use std::any::Any;
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context as TaskCx, Poll, Waker};
+
+use futures_core::Stream;
+use regrow_supervisors::Exit;
+
+use crate::base::panics::Orphan;
+use crate::base::sweep;
+use crate::base::sync::lock;
+use crate::call::fate::{Fate, Taken};
+use crate::context::{Context, Inner};
+use crate::handle::Handle;
+use crate::slot::Slot;
+use crate::slot::current;
+use crate::slot::monitors::Watches;
+use crate::slot::own_monitors::Owned;
+use crate::slot::signals::Signals;
+
+/// Report of a monitor: incarnations of a peer have ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PeerDown {
+    /// Path of the peer.
+    pub path: Arc<str>,
+    /// Generation of the incarnation that ended; of the latest one, if more than one ended.
+    pub generation: u64,
+    /// Exit of that incarnation. `None` if none has ended: the peer was parked, down or gone when the monitor began.
+    pub exit: Option<Exit>,
+    /// Number of incarnations that ended since the last report. 0 if the peer did not run when the monitor began.
+    pub ends: u64,
+}
+
+impl PeerDown {
+    fn not_running<M: Send + 'static>(peer: &Handle<M>) -> Self {
+        Self { path: peer.path(), generation: peer.generation(), exit: None, ends: 0 }
+    }
+
+    fn ended(path: &Arc<str>, generation: u64, exit: &Exit) -> Self {
+        Self { path: path.clone(), generation, exit: Some(exit.clone()), ends: 1 }
+    }
+
+    /// Merges a later report into this one. Returns what is left of this one, to be dropped without a lock.
+    fn merge(&mut self, mut later: Self) -> Self {
+        later.ends = later.ends.saturating_add(self.ends);
+        mem::replace(self, later)
+    }
+}
+
+impl fmt::Display for PeerDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, generation, exit, ends } = self;
+        match exit {
+            None => write!(f, "`{path}` does not run"),
+            Some(exit) if *ends > 1 => write!(f, "{path}#{generation} ended, the last of {ends}: {exit}"),
+            Some(exit) => write!(f, "{path}#{generation} ended: {exit}"),
+        }
+    }
+}
+
+/// Monitor of a peer, made by [`Context::monitor`]. Dropping this value does not end the monitor.
+#[derive(Clone)]
+pub struct Monitor {
+    signals: Weak<Signals>,
+    cell: Weak<dyn Owned>,
+    /// Number in the list of its incarnation; `None` if that was over when it was made.
+    number: Option<u64>,
+}
+
+impl Monitor {
+    /// Ends the monitor. No report of it is handled after this returns: one that is queued is counted as dead-lettered
+    /// ([`MonitorOver`](crate::DeadReason::MonitorOver)) and not kept, as Erlang's `demonitor` with `flush` does it.
+    pub fn demonitor(&self) {
+        let owner = self.signals.upgrade();
+        let monitor = self.number.and_then(|number| owner.as_ref()?.leave_monitor(number));
+        if let Some(monitor) = &monitor {
+            monitor.end();
+        }
+        // It owns the closure of the user.
+        drop(monitor);
+    }
+
+    /// Whether the monitor is over: it was ended, or its incarnation was.
+    pub fn is_over(&self) -> bool {
+        self.number.is_none() || self.cell.strong_count() == 0 || self.signals.upgrade().is_none_or(|it| it.is_over())
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("is_over", &self.is_over()).finish()
+    }
+}
+
+/// Monitor with messages of type `M`.
+struct Cell<M> {
+    to: Weak<Slot<M>>,
+    signals: Weak<Signals>,
+    make: Box<dyn Fn(PeerDown) -> M + Send + Sync>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Latest report. While its message is queued, later ends are merged into it.
+    report: Option<Box<PeerDown>>,
+    /// Report that was taken, and from which the message is about to be made again.
+    taken: Option<Box<PeerDown>>,
+    /// Number of ends in the message that is queued.
+    ends_queued: u64,
+    is_queued: bool,
+    was_told: bool,
+    is_over: bool,
+}
+
+impl<M: Send + 'static> Cell<M> {
+    fn tell(self: Arc<Self>, report: PeerDown) {
+        let Some(signals) = self.signals.upgrade().filter(|signals| !signals.is_over() && !signals.is_fenced()) else {
+            return;
+        };
+        let (unused, is_first) = {
+            let mut state = lock(&self.state);
+            state.was_told = true;
+            if state.is_over {
+                (Some(Box::new(report.clone())), false)
+            } else if let State { is_queued: true, report: Some(queued), .. } = &mut *state {
+                (Some(Box::new(queued.merge(report.clone()))), false)
+            } else {
+                (state.is_queued, state.ends_queued) = (true, report.ends);
+                (state.report.replace(Box::new(report.clone())), true)
+            }
+        };
+        drop(unused);
+        if is_first {
+            self.send(report, &signals);
+        }
+    }
+
+    fn send(self: Arc<Self>, report: PeerDown, signals: &Arc<Signals>) {
+        let Some(slot) = self.to.upgrade() else { return };
+        let refused = match current::run_linked(&mut Some(signals.clone()), || (self.make)(report)) {
+            Ok(message) => slot.push_report(message, self.clone()).err(),
+            Err(panic) => {
+                lock(&self.state).is_queued = false;
+                signals.break_with(Exit::Panicked(panic));
+                return;
+            }
+        };
+        if let Some(message) = refused {
+            lock(&self.state).is_queued = false;
+            sweep::drop_quietly(message, &slot.path(), "a message");
+        }
+    }
+}
+
+impl<M: Send + 'static> Watches for Cell<M> {
+    fn ended(self: Arc<Self>, path: &Arc<str>, generation: u64, exit: &Exit) {
+        self.tell(PeerDown::ended(path, generation, exit));
+    }
+
+    fn gone(&self) {}
+}
+
+impl<M: Send + 'static> Owned for Cell<M> {
+    fn end(&self) {
+        lock(&self.state).is_over = true;
+    }
+}
+
+impl<M: Send + 'static> Orphan for Cell<M> {
+    fn orphaned(&self, _: Option<&Exit>) {}
+}
+
+impl<M: Send + 'static> Fate for Cell<M> {
+    fn taken(&self, by: &Signals) -> Taken {
+        let mut state = lock(&self.state);
+        state.is_queued = false;
+        // Invariant 3.
+        if state.is_over || !std::ptr::eq(self.signals.as_ptr(), by) {
+            return Taken::MonitorOver;
+        }
+        let ends = state.report.as_ref().map_or(0, |report| report.ends);
+        if ends == state.ends_queued {
+            return Taken::Runs;
+        }
+        // `taken` is empty: only the pump that took the message before has used it, and has emptied it.
+        state.taken = state.report.take();
+        Taken::Renewed
+    }
+
+    fn renew(&self) -> Option<Box<dyn Any + Send>> {
+        let report = lock(&self.state).taken.take()?;
+        Some(Box::new((self.make)(*report)))
+    }
+
+    /// The message was shed. The next end is told again.
+    fn given_up(&self) {
+        lock(&self.state).is_queued = false;
+    }
+
+    fn call(self: Arc<Self>) -> Arc<dyn Fate> {
+        self
+    }
+}
+
+impl<M: Send + 'static> Inner<M> {
+    pub(crate) fn monitor<N: Send + 'static>(
+        &self,
+        peer: &Handle<N>,
+        message: impl Fn(PeerDown) -> M + Send + Sync + 'static,
+    ) -> Monitor {
+        let cell = Arc::new(Cell {
+            to: Arc::downgrade(&self.slot),
+            signals: Arc::downgrade(&self.signals),
+            make: Box::new(message),
+            state: Mutex::default(),
+        });
+        let number = self.signals.enter_monitor(cell.clone());
+        if number.is_some() {
+            let watcher: Arc<dyn Watches> = cell.clone();
+            peer.slot().watch_ends(&watcher);
+            // Read after it was added: an end in between is told by the peer.
+            let is_running = peer.status().state.refusal().is_none();
+            if !is_running && !lock(&cell.state).was_told {
+                cell.clone().tell(PeerDown::not_running(peer));
+            }
+        }
+        let owned: Arc<dyn Owned> = cell;
+        Monitor { signals: Arc::downgrade(&self.signals), cell: Arc::downgrade(&owned), number }
+    }
+}
+
+impl<S: crate::Service> Context<S> {
+    /// Sends this service a message whenever an incarnation of `peer` ends, with the exit and the generation. `message`
+    /// makes it. The peer may live in any tree of the process.
+    ///
+    /// The monitor follows the peer through restarts. It ends with this incarnation, so a service makes its monitors in
+    /// its factory, or when it first needs a peer. It also ends by [`demonitor`](Monitor::demonitor).
+    ///
+    /// * **Bound.** A monitor has at most one report queued. Ends that come meanwhile are merged into it:
+    ///   [`ends`](PeerDown::ends) counts them, and the rest is about the last one. A report is accepted even if the
+    ///   mailbox is full, so a mailbox may hold one message more than its capacity for each monitor.
+    /// * **Order.** A report comes after each message that the ended incarnation had put into this mailbox, and before
+    ///   each one of the next incarnation. There are two exceptions. An end that is merged is reported in the place of
+    ///   the first one. An incarnation that was [abandoned](crate::Abandon) may still run.
+    /// * **Loss.** A report counts like any message ([`Accounting`](crate::Accounting)). It can be shed by
+    ///   [`DropOldest`](crate::Overflow::DropOldest), and the next end is reported again then. One that is queued when
+    ///   this incarnation ends does not reach the next one. It is dead-lettered
+    ///   ([`MonitorOver`](crate::DeadReason::MonitorOver)) and not kept.
+    /// * **A peer that does not run.** If `peer` is parked, down or gone, that is reported at once, without an exit, as
+    ///   Erlang's `noproc`. A peer that has not started yet is not reported. Starts that fail are no incarnations.
+    /// * **Itself.** A monitor of the service itself reports nothing, for it ends first.
+    /// * **Cost.** A monitor takes about 200 bytes, and what `message` captures. The end of a peer takes time in
+    ///   proportion to its monitors, before the peer starts again. A service without monitors pays nothing.
+    ///
+    /// `message` runs in the task in which the peer ends, and again when its message is handled if ends were merged. It
+    /// should do no more than make the message. If it panics, this incarnation ends, as by a panic in a
+    /// [linked task](Self::spawn).
+    ///
+    /// ```
+    /// use regrow::{Child, Context, Handle, PeerDown, Reply, Service, Supervisor};
+    ///
+    /// # struct Stock; enum StockMsg { Reserve(u32), Break }
+    /// # impl Service for Stock {
+    /// #     type Msg = StockMsg;
+    /// #     async fn handle(&mut self, msg: StockMsg, _: &mut Context<Self>) -> anyhow::Result<()> {
+    /// #         anyhow::ensure!(matches!(msg, StockMsg::Reserve(_)), "out of paper");
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// struct Orders { stock: Handle<StockMsg>, reserved: Vec<u32> }
+    /// enum OrderMsg { Reserve(u32), StockDown(PeerDown), Reserved(Reply<usize>) }
+    ///
+    /// impl Service for Orders {
+    ///     type Msg = OrderMsg;
+    ///     async fn handle(&mut self, msg: OrderMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+    ///         match msg {
+    ///             OrderMsg::Reserve(item) => { self.stock.cast(StockMsg::Reserve(item))?; self.reserved.push(item); }
+    ///             OrderMsg::StockDown(_down) => self.reserved.clear(), // its next life knows nothing of them
+    ///             OrderMsg::Reserved(reply) => { reply.send(self.reserved.len()); }
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let orders = Child::service("orders", |ctx: Context<Orders>| async move {
+    ///     let stock = ctx.lookup("stock")?;
+    ///     ctx.monitor(&stock, OrderMsg::StockDown);
+    ///     Ok(Orders { stock, reserved: Vec::new() })
+    /// });
+    /// let stock = Child::service("stock", |_| async { Ok(Stock) });
+    /// let tree = Supervisor::one_for_one("shop").child(stock).child(orders).start().await?;
+    /// let orders = tree.lookup::<OrderMsg>("shop/orders")?;
+    /// orders.cast(OrderMsg::Reserve(7))?;
+    /// assert_eq!(orders.call(OrderMsg::Reserved).await?, 1);
+    ///
+    /// let stock = tree.lookup::<StockMsg>("shop/stock")?;
+    /// let mut ends = stock.monitor();
+    /// stock.cast(StockMsg::Break)?;
+    /// assert!(ends.recv().await.is_some_and(|down| down.generation == 1));
+    /// assert_eq!(orders.call(OrderMsg::Reserved).await?, 0);
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    pub fn monitor<M: Send + 'static>(
+        &self,
+        peer: &Handle<M>,
+        message: impl Fn(PeerDown) -> S::Msg + Send + Sync + 'static,
+    ) -> Monitor {
+        self.inner().monitor(peer, message)
+    }
+}
+
+impl<M: Send + 'static> Handle<M> {
+    /// Returns a stream of the ends of this service's incarnations, for code that is no service: see
+    /// [`Context::monitor`], which says what is reported. Dropping it ends the monitor.
+    pub fn monitor(&self) -> PeerDowns {
+        let cell = Arc::new(StreamCell::default());
+        let watcher: Arc<dyn Watches> = cell.clone();
+        self.slot().watch_ends(&watcher);
+        let state = self.status().state;
+        if state.refusal().is_some() {
+            let mut inbox = lock(&cell.inbox);
+            if !inbox.was_told {
+                inbox.report = Some(PeerDown::not_running(self));
+            }
+            inbox.is_gone |= state == crate::ServiceState::Gone;
+        }
+        PeerDowns { cell }
+    }
+}
+
+/// Stream of the ends of a peer, made by [`Handle::monitor`].
+///
+/// It holds at most one report. Ends that come before it is received are merged into it.
+pub struct PeerDowns {
+    cell: Arc<StreamCell>,
+}
+
+#[derive(Default)]
+struct StreamCell {
+    inbox: Mutex<StreamInbox>,
+}
+
+#[derive(Default)]
+struct StreamInbox {
+    report: Option<PeerDown>,
+    was_told: bool,
+    is_gone: bool,
+    waker: Option<Waker>,
+}
+
+impl StreamCell {
+    /// Changes the inbox and wakes the receiver. Returns what is to be dropped without the lock.
+    fn change<T>(&self, change: impl FnOnce(&mut StreamInbox) -> T) -> T {
+        let (changed, waker) = {
+            let mut inbox = lock(&self.inbox);
+            (change(&mut inbox), inbox.waker.take())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        changed
+    }
+}
+
+impl Watches for StreamCell {
+    fn ended(self: Arc<Self>, path: &Arc<str>, generation: u64, exit: &Exit) {
+        let report = PeerDown::ended(path, generation, exit);
+        let before = self.change(|inbox| {
+            inbox.was_told = true;
+            match &mut inbox.report {
+                Some(waiting) => Some(waiting.merge(report)),
+                None => inbox.report.replace(report),
+            }
+        });
+        drop(before);
+    }
+
+    fn gone(&self) {
+        self.change(|inbox| inbox.is_gone = true);
+    }
+}
+
+impl PeerDowns {
+    /// Waits for the next report. `None` if the service is gone and all ends have been received. No report is lost if
+    /// the future is dropped.
+    pub async fn recv(&mut self) -> Option<PeerDown> {
+        std::future::poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Returns the next report, if there is one now.
+    pub fn try_recv(&mut self) -> Option<PeerDown> {
+        lock(&self.cell.inbox).report.take()
+    }
+
+    fn poll_recv(&mut self, cx: &TaskCx<'_>) -> Poll<Option<PeerDown>> {
+        // Cloned and dropped without the lock: both may run foreign code.
+        let waker = cx.waker().clone();
+        let (before, polled) = {
+            let mut inbox = lock(&self.cell.inbox);
+            let polled = match inbox.report.take() {
+                Some(report) => Poll::Ready(Some(report)),
+                None if inbox.is_gone => Poll::Ready(None),
+                None => Poll::Pending,
+            };
+            (inbox.waker.replace(waker), polled)
+        };
+        drop(before);
+        polled
+    }
+}
+
+impl Stream for PeerDowns {
+    type Item = PeerDown;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskCx<'_>) -> Poll<Option<PeerDown>> {
+        self.poll_recv(cx)
+    }
+}
+
+impl fmt::Debug for PeerDowns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerDowns").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_monitor_is_as_small_as_its_page_says() {
+        // Counters of the block, the entry in the list of its incarnation, and the one in the list of its peer.
+        let beside = 2 * size_of::<usize>()
+            + 2 * (size_of::<u64>() + size_of::<Arc<dyn Owned>>())
+            + 2 * size_of::<Weak<dyn Watches>>();
+        let bytes = size_of::<Cell<[u8; 64]>>() + beside;
+        assert!(bytes <= 200, "{bytes}");
+    }
+}

@@ -1,8 +1,11 @@
 //! The context of an incarnation: its handle, its peers, its timers and tasks.
 
+mod observe;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
@@ -10,12 +13,14 @@ use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::base::sweep;
+use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
 use crate::handle::Handle;
 use crate::slot::erased::Ownership;
 use crate::slot::fact::Fact;
 use crate::slot::limit::Limit;
 use crate::slot::signals::Signals;
+use crate::slot::unwanted::OfTimer;
 use crate::slot::{NoMessages, Slot};
 use crate::tree::Directory;
 use crate::tree::inject::Target;
@@ -93,10 +98,6 @@ impl<M: Send + 'static> Inner<M> {
 
     pub(crate) fn lookup<N: Send + 'static>(&self, name: &str) -> Result<Handle<N>, LookupError> {
         self.shared().directory.resolve(self.signals.scope(), name)
-    }
-
-    fn directory(&self) -> Directory {
-        Directory { shared: self.shared().clone() }
     }
 }
 
@@ -184,6 +185,40 @@ impl<S: crate::Service> Context<S> {
         self.inner.signals.leave(sweep::kept(exit));
     }
 
+    /// Ends this incarnation normally if no message waits in its mailbox. `true`: the mailbox takes no more messages,
+    /// and the end follows after the message in hand and the stop hook, as with [`stop`](Self::stop).
+    ///
+    /// The mailbox is found empty and closed in one step. A message that comes before that is handled, and one that
+    /// comes after it is refused ([`Stopping`](crate::Refusal::Stopping)). So no accepted message is lost, as it would
+    /// be with `stop`. The message in hand does not count, nor do timers and replies that the service still owes.
+    ///
+    /// `false`, and nothing changes:
+    ///
+    /// * if a message waits, or a sender waits for room,
+    /// * if the service would be started again after a normal end, as a permanent one is,
+    /// * in a factory.
+    ///
+    /// [`ServiceChild::idle_after`](crate::ServiceChild::idle_after) does this after some time without a message.
+    ///
+    /// ```
+    /// # use regrow::{Context, Service};
+    /// # struct Session; enum Msg { Work, Hangup }
+    /// impl Service for Session {
+    ///     type Msg = Msg;
+    ///     async fn handle(&mut self, msg: Msg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+    ///         match msg {
+    ///             Msg::Work => {}
+    ///             // What was sent meanwhile is still handled. The next hangup comes from the client, or from a timer.
+    ///             Msg::Hangup => { ctx.stop_if_idle(); }
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn stop_if_idle(&self) -> bool {
+        self.inner.slot.stop_if_idle(&self.inner.signals)
+    }
+
     /// Says that this incarnation is ready to work, if its policy is
     /// [`Readiness::WhenSaid`](crate::Readiness::WhenSaid). Services that [depend](crate::Policy::depends_on) on it are
     /// started then, and the time limit for its start is met. With another policy, and the second time, it changes
@@ -228,26 +263,40 @@ impl<S: crate::Service> Context<S> {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.signals.spawn(self.inner.slot.path(), future) }
+        LinkedTask { task: self.inner.signals.spawn(self.inner.slot.path(), future), keeps: None }
+    }
+
+    /// Starts a timer. `work` gets the mark of its messages.
+    fn timer<F: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Arc<dyn Fate>) -> F) -> LinkedTask {
+        let keeps = Arc::new(AtomicBool::new(false));
+        let mark = Arc::new(OfTimer::new(&self.inner.signals, keeps.clone()));
+        LinkedTask { keeps: Some(keeps), ..self.spawn(work(mark)) }
     }
 
     /// Sends `message` to this service after `delay`, unless this incarnation has ended by then. If the mailbox is
     /// full, the message waits for room while the incarnation lives.
+    ///
+    /// A message that was sent, and not begun before this incarnation ended, does not reach the next one. It is counted
+    /// as dead-lettered ([`TimerOver`](crate::DeadReason::TimerOver)) and not kept.
+    /// [`keep_messages`](LinkedTask::keep_messages) lets it reach the next one.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
     pub fn send_after(&self, delay: Duration, message: S::Msg) -> LinkedTask {
         let handle = self.handle();
-        self.spawn(async move {
+        self.timer(|fate| async move {
             tokio::time::sleep(delay).await;
             // Refused only if the service is over, and then the message is not wanted.
-            let _ = handle.send_within(message, Limit::None).await;
+            let _ = handle.send_with(message, fate, Limit::None).await;
         })
     }
 
     /// Sends a message made by `message` to this service every `period`, until this incarnation ends. The first one is
     /// sent after one period. Ticks that find the mailbox full, and ticks that were missed, are left out.
+    ///
+    /// Ticks that are queued when this incarnation ends do not reach the next one, as with
+    /// [`send_after`](Self::send_after).
     ///
     /// # Panics
     ///
@@ -255,13 +304,13 @@ impl<S: crate::Service> Context<S> {
     pub fn interval(&self, period: Duration, mut message: impl FnMut() -> S::Msg + Send + 'static) -> LinkedTask {
         assert!(!period.is_zero(), "an interval needs a period that is not zero");
         let handle = self.handle();
-        self.spawn(async move {
+        self.timer(|fate| async move {
             let mut ticks = tokio::time::interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             ticks.tick().await;
             loop {
                 ticks.tick().await;
-                match handle.cast_if_room(message()).map_err(|error| error.refusal()) {
+                match handle.cast_if_room(message(), fate.clone()).map_err(|error| error.refusal()) {
                     Ok(()) | Err(Refusal::Full) => {}
                     Err(_) => return,
                 }
@@ -286,6 +335,8 @@ impl<S: crate::Service> fmt::Debug for Context<S> {
 #[derive(Debug, Clone)]
 pub struct LinkedTask {
     task: Option<AbortHandle>,
+    /// Whether the messages of a timer are wanted by later incarnations; `None` if it is no timer.
+    keeps: Option<Arc<AtomicBool>>,
 }
 
 impl LinkedTask {
@@ -294,6 +345,31 @@ impl LinkedTask {
         if let Some(task) = &self.task {
             task.abort();
         }
+    }
+
+    /// Lets messages that this timer has sent reach the next incarnation, if its own one ends before they are handled.
+    /// Default: they do not, because the state that wanted them is gone. For a task that is no timer this does nothing.
+    ///
+    /// ```
+    /// # use regrow::{Context, Service};
+    /// # use std::time::Duration;
+    /// # struct Billing; #[derive(Clone)] enum Msg { Begin, Charge }
+    /// # impl Service for Billing {
+    /// #     type Msg = Msg;
+    /// async fn handle(&mut self, msg: Msg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+    ///     if let Msg::Begin = msg {
+    ///         // Once it is due, the charge is made, by this life or by the next.
+    ///         ctx.send_after(Duration::from_secs(60), Msg::Charge).keep_messages();
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
+    pub fn keep_messages(self) -> Self {
+        if let Some(keeps) = &self.keeps {
+            keeps.store(true, Ordering::Relaxed);
+        }
+        self
     }
 
     /// Whether the timer or task has finished, was cancelled, or ended with its incarnation.
@@ -396,7 +472,7 @@ impl TaskContext {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.signals.spawn(self.inner.slot.path(), future) }
+        LinkedTask { task: self.inner.signals.spawn(self.inner.slot.path(), future), keeps: None }
     }
 }
 

@@ -118,6 +118,13 @@ pub enum EventKind {
         /// The child, its exit, and the reason why no more restart was allowed.
         why: Arc<GaveUp>,
     },
+    /// The child ends for good, and its siblings and its supervisor go on: its restart budget is used up, and its policy
+    /// says [`GiveUp::Stop`](crate::GiveUp::Stop). [`Down`](Self::Down) follows, or [`Gone`](Self::Gone) below a dynamic
+    /// supervisor.
+    GivenUp {
+        /// The supervisor, the exit of the child, and the reason why no more restart was allowed.
+        why: Arc<GaveUp>,
+    },
 }
 
 impl fmt::Display for EventKind {
@@ -148,6 +155,10 @@ impl fmt::Display for EventKind {
             Self::Down => f.write_str("is down"),
             Self::Gone => f.write_str("is gone"),
             Self::GaveUp { why } => why.fmt(f),
+            Self::GivenUp { why } => {
+                f.write_str("ends for good: ")?;
+                why.say_why(f)
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::call::fate::Fate;
 use crate::call::{self, Call, Progress, Reply};
 use crate::error::not_running::NotRunning;
 use crate::error::refusal::Refusal;
@@ -84,9 +85,9 @@ impl<M: Send + 'static> Handle<M> {
         }
     }
 
-    /// Puts a message into the mailbox if there is room, whatever the overflow policy.
-    pub(crate) fn cast_if_room(&self, message: M) -> Result<(), SendError<M>> {
-        match self.slot.push(message, IfFull::Refuse) {
+    /// Puts a message with this fate into the mailbox if there is room, whatever the overflow policy.
+    pub(crate) fn cast_if_room(&self, message: M, fate: Arc<dyn Fate>) -> Result<(), SendError<M>> {
+        match self.slot.push_call(message, fate, 0, IfFull::Refuse) {
             Push::Accepted => Ok(()),
             Push::Refused(refusal, message, _) => Err(self.refused((refusal, message))),
         }
@@ -129,8 +130,9 @@ impl<M: Send + 'static> Handle<M> {
         room.await.map_err(|refused| self.refused(refused))
     }
 
-    pub(crate) async fn send_within(&self, message: M, limit: Limit) -> Result<(), SendError<M>> {
-        let pushed = self.slot.push(message, IfFull::StandInLine);
+    /// Puts a message with this fate into the mailbox, and waits for room no longer than `limit`.
+    pub(crate) async fn send_with(&self, message: M, fate: Arc<dyn Fate>, limit: Limit) -> Result<(), SendError<M>> {
+        let pushed = self.slot.push_call(message, fate, 0, IfFull::StandInLine);
         let room = match self.stand_in_line(pushed, limit, false) {
             ControlFlow::Continue(room) => room,
             ControlFlow::Break(outcome) => return outcome,
@@ -317,6 +319,11 @@ impl<M: Send + 'static> Handle<M> {
     /// Returns the reason for which a wait for the service is refused now, if there is one.
     pub(crate) fn refusal_of_waits(&self) -> Option<Refusal> {
         self.slot.refusal_of_waits()
+    }
+
+    /// Returns the reason for which a cast is refused now, if there is one. A full mailbox is none.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.slot.refusal_of_casts()
     }
 
     /// Returns the path of the service, `"(not in a tree)"` while it has none.

@@ -144,7 +144,8 @@
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
 //! name, which changes ractor's traits for all. `cluster`: the same for ractor's `cluster`. Other nodes see no ractor actor
 //! that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message
-//! is serializable. `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
+//! is serializable. `macros`: `#[regrow::service]`, which makes messages and a typed client of the methods of a service.
+//! `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
 //! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
 //! `regrow trace`, and with them `policy`, `chaos` and `otp`. `otp`: the player of OTP's scenarios, on the bare machines and live;
 //! `trace` is its old name.
@@ -181,23 +182,26 @@
 //! # Layout
 //!
 //! The decisions are made in the package `regrow-supervisors` (`supervisors/`), plain state machines without a clock or
-//! a task. This one does what they decide. A room imports from those above it in this table, and never from those below; a
-//! check in `.ci/run` keeps that for `slot`, `call`, `tree` and `incarnation`, and no two rooms import each other in a loop but
-//! `slot` with `call`, and `child` with `supervisor`.
+//! a task. This one does what they decide. The attribute `service` is the package `regrow-macros` (`macros/`), and the code that
+//! it makes is what could be written by hand.
+//!
+//! A room imports from those above it in this table, and never from those below; a check in `.ci/run` keeps that for `slot`,
+//! `call`, `tree` and `incarnation`, and no two rooms import each other in a loop but `slot` with `call`, and `child` with
+//! `supervisor`.
 //!
 //! | room | idea |
 //! |---|---|
 //! | `base/` | what every room uses: locks that outlive a panic (`sync`), arithmetic on time, names, the message that wakes a ractor actor (`wake`), panics of the user's code and the panic hook, tasks of the runtime's own, destructors of the user's run elsewhere (`sweep`), parts made when first asked for (`on_demand`), tables that shrink (`thrift`) |
 //! | `log/`, `event.rs`, `error/` | the log lines and how many of them are written; what subscribers see; why a message was refused, a tree not started, a supervisor ended |
-//! | `slot/` | the slot: mailbox, status and counters under one roof. `queue`, `line`, `room/`: messages, and senders that wait for room. `consumer`, `in_hand`: an incarnation that takes messages, and what becomes of the last one. `hold`: messages that others go before. `signals`: how it is woken, stopped, killed, cut off. `erased`: a slot without its type, and its tree. `current`: which incarnation's code a thread runs. `fact`, `inbox`: what a supervisor is told |
-//! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`) |
+//! | `slot/` | the slot: mailbox, status and counters under one roof. `queue`, `line`, `room/`: messages, and senders that wait for room. `consumer`, `in_hand`, `idle`: an incarnation that takes messages, what becomes of the last one, and an end for want of any. `hold`: messages that others go before. `signals`: how it is woken, stopped, killed, cut off. `erased`: a slot without its type, and its tree. `current`: which incarnation's code a thread runs. `fact`, `inbox`: what a supervisor is told |
+//! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`); `request`, a call with one error for its fate and the service's own |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
-//! | `handle.rs`, `mailbox.rs` | what peers hold; a mailbox that is made before its service |
+//! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
 //! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
-//! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees; the trait, and the contract page; tasks that give a value |
+//! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, and what it asks about its tree (`observe`); the trait, and the contract page; tasks that give a value |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
-//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
+//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
 //! | `run/` | from a signal of the system to the exit status |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
@@ -229,6 +233,7 @@ mod mailbox;
 pub mod otp;
 #[cfg(feature = "policy")]
 pub mod policy;
+mod recipient;
 #[cfg(feature = "signal")]
 mod run;
 mod running_task;
@@ -247,6 +252,18 @@ mod watchdog;
 struct Readme;
 
 pub use ractor;
+
+#[cfg(feature = "macros")]
+#[doc(inline)]
+#[doc = include_str!("requests.md")]
+pub use regrow_macros::service;
+
+/// Names for the code that [`macro@service`] makes. Other code should not use them.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __macros {
+    pub use anyhow::Result;
+}
 
 // To describe a tree.
 pub use child::{Child, OnceChild, ServiceChild, ServiceFn, TaskChild, TaskFn};
@@ -273,13 +290,16 @@ pub use service::{Ignore, Service, ignore};
 pub use slot::NoMessages;
 
 // To send and to call.
+pub use call::request::Request;
 pub use call::{Call, Reply};
 pub use error::refusal::Refusal;
+pub use error::request::RequestError;
 pub use error::task::TaskError;
 pub use error::unavailable::PeerUnavailable;
 pub use error::{CallError, Returned, SendError};
 pub use handle::Handle;
 pub use mailbox::{Mailbox, mailbox};
+pub use recipient::{Recipient, RecipientError};
 
 // A tree that runs: to look up, to look at, to end.
 pub use error::gave_up::GaveUp;
@@ -298,6 +318,7 @@ pub use tree::why::Why;
 pub use tree::{Directory, KillError, Tree};
 
 // Supervisors that run: to manage.
+pub use error::get_or_start::GetOrStartError;
 pub use error::manage::ManageError;
 pub use error::orders::{
     DeleteChildError, ReconfigureError, RestartChildError, RestartError, ReviveError, StartChildError, StopChildError,

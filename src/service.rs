@@ -30,7 +30,8 @@ use crate::context::Context;
 
 /// Behaviour of a service: one value of this type is the state of one incarnation.
 ///
-/// `handle` gets the messages one at a time, in the order of the mailbox.
+/// `handle` gets the messages one at a time, in the order of the mailbox. With the feature `macros`, the attribute
+/// `#[regrow::service]` makes the messages, this impl and a typed client of the methods of an impl block.
 ///
 /// ```
 /// use regrow::{Context, Reply, Service};

@@ -1,4 +1,4 @@
-//! Reads the sources of both packages and says how they stand: `house figures` prints the figures, `house walls` checks what
+//! Reads the sources of the packages and says how they stand: `house figures` prints the figures, `house walls` checks what
 //! must hold and prints each line that offends, and `house sample SEED` draws comments, pages and error texts at random.
 //! `.ci/run` builds it with rustc alone; the first argument is the root folder.
 //!
@@ -31,11 +31,12 @@ fn main() {
     let root = Path::new(root);
     let runtime = Package::read(&root.join("src"));
     let machine = Package::read(&root.join("supervisors/src"));
+    let macros = Package::read(&root.join("macros/src"));
     match command.as_str() {
         "figures" => figures(root, &runtime, &machine),
         "graph" => graph(&runtime),
         "edges" => edges(&runtime),
-        "walls" => walls(&runtime, &machine),
+        "walls" => walls(&runtime, &machine, &macros),
         "sample" => sample(&runtime, &machine, rest.first().and_then(|seed| seed.parse().ok()).unwrap_or(1)),
         other => {
             eprintln!("house: no command `{other}`");

@@ -15,7 +15,7 @@ const ABOVE: [&str; 4] = ["supervisor", "policy", "chaos", "otp"];
 /// The most files that may import each other among the builders and the driver of a supervisor, and anywhere else.
 const LARGEST_LOOPS: [usize; 2] = [13, 6];
 
-pub(crate) fn walls(runtime: &Package, machine: &Package) {
+pub(crate) fn walls(runtime: &Package, machine: &Package, macros: &Package) {
     let mut offences = Vec::new();
     let imports = runtime.imports();
     let room = |file: &File| file.module.first().cloned().unwrap_or_default();
@@ -50,7 +50,7 @@ pub(crate) fn walls(runtime: &Package, machine: &Package) {
             file.lines[at].trim()
         ));
     }
-    for (folder, package) in [("src", runtime), ("supervisors/src", machine)] {
+    for (folder, package) in [("src", runtime), ("supervisors/src", machine), ("macros/src", macros)] {
         for file in package.files.iter().filter(|file| !SCHEMA.contains(&file.name.as_str())) {
             for (at, text) in first_doc_lines(file).into_iter().filter(|(_, text)| begins_bare(text)) {
                 offences.push(format!(

@@ -19,7 +19,7 @@ use regrow_supervisors::Exit;
 
 use crate::base::panics::{self, Orphan};
 use crate::base::sync::lock;
-use crate::call::fate::{Answer, Fate};
+use crate::call::fate::{Answer, Fate, Taken};
 use crate::error::{CallError, Returned};
 use crate::slot::signals::Signals;
 use crate::slot::{Slot, current};
@@ -234,8 +234,13 @@ impl<T: Send> Orphan for Cell<T> {
 }
 
 impl<T: Send> Fate for Cell<T> {
-    fn taken(&self, by: &Signals) {
+    fn taken(&self, by: &Signals) -> Taken {
         self.stage.store(by.address(), Ordering::Release);
+        Taken::Runs
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire) && lock(&self.state).caller_gone
     }
 
     fn handled(&self) -> Answer {

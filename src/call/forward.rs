@@ -1,13 +1,12 @@
 //! A reply that is forwarded to another service, and its fate in the mailbox of that service.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use regrow_supervisors::Exit;
 
 use crate::base::panics::Orphan;
 use crate::call::Reply;
-use crate::call::fate::{Answer, Fate};
+use crate::call::fate::{Answer, Fate, Taken};
 use crate::error::SendError;
 use crate::handle::Handle;
 use crate::slot::current::Caller;
@@ -63,7 +62,8 @@ impl<T: Send + 'static> Reply<T> {
 }
 
 /// Fate of a call that was forwarded to this mailbox. The message belongs to the forwarding service: it does not go
-/// back to the caller.
+/// back to the caller, which waits for the first service. A crash ends the call when the reply is dropped with its
+/// holder.
 struct HandedOn(Arc<dyn Fate>);
 
 impl Orphan for HandedOn {
@@ -73,21 +73,20 @@ impl Orphan for HandedOn {
 }
 
 impl Fate for HandedOn {
-    fn taken(&self, _: &Signals) {}
+    fn taken(&self, _: &Signals) -> Taken {
+        Taken::Runs
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.0.is_abandoned()
+    }
 
     fn handled(&self) -> Answer {
         if self.0.is_open() { Answer::Deferred } else { Answer::Settled }
     }
 
-    /// Does nothing: the reply itself ends the call, when it is dropped with its holder.
-    fn crashed(&self, _: &Exit) {}
-
     fn fenced(&self, exit: &Exit) {
         self.0.orphaned(Some(exit));
-    }
-
-    fn is_elsewhere(&self) -> bool {
-        true
     }
 
     fn is_open(&self) -> bool {
@@ -98,29 +97,7 @@ impl Fate for HandedOn {
         self.0.clone().call()
     }
 
-    fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>> {
-        Some(exit)
-    }
-
     fn given_up(&self) {
         self.0.orphaned(None);
-    }
-
-    /// Returns `false`: the caller waits for the first service, and not for this one.
-    fn is_awaited_by(&self, _: &Signals) -> bool {
-        false
-    }
-
-    /// Returns 0: the message does not go back to the caller.
-    fn caller(&self) -> usize {
-        0
-    }
-
-    fn reserve_return(&self) -> bool {
-        false
-    }
-
-    fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>> {
-        Some(message)
     }
 }

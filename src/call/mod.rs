@@ -4,6 +4,7 @@ mod cell;
 pub(crate) mod fate;
 mod forward;
 pub(crate) mod outcomes;
+pub(crate) mod request;
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,6 +12,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tokio::time::{Instant as Moment, Sleep};
+
+use crate::base::time::later;
 use crate::call::outcomes::Outcomes;
 use crate::error::refusal::Refusal;
 use crate::error::{CallError, SendError};
@@ -42,9 +46,15 @@ pub struct Call<M, T> {
 /// Parts that most calls do without.
 #[derive(Default)]
 struct Extras {
-    limit: Option<Pin<Box<tokio::time::Sleep>>>,
+    limit: Option<TimeLimit>,
     /// Counters of outcomes, while an experiment runs.
     outcomes: Option<Arc<Outcomes>>,
+}
+
+/// Time limit of a call. Its timer is made at the first poll, because a thread that blocks needs none.
+struct TimeLimit {
+    due: Moment,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// Progress of a call.
@@ -92,9 +102,11 @@ impl<M, T> Call<M, T> {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with time enabled, as [`tokio::time::sleep`] does.
+    /// The `await` panics outside of a tokio runtime with time enabled, as that of [`tokio::time::sleep`] does.
+    /// [`blocking`](Self::blocking) needs no runtime.
     pub fn within(mut self, limit: Duration) -> Self {
-        self.extras.get_or_insert_default().limit = Some(Box::pin(tokio::time::sleep(limit)));
+        let due = later(Moment::now(), limit);
+        self.extras.get_or_insert_default().limit = Some(TimeLimit { due, timer: None });
         self
     }
 }
@@ -117,6 +129,53 @@ impl<M: Send + 'static, T> Future for Call<M, T> {
 }
 
 impl<M: Send + 'static, T> Call<M, T> {
+    /// Does not wait for room: a full mailbox applies its [overflow policy](crate::Overflow) now, as with
+    /// [`Handle::try_call`](crate::Handle::try_call). If there was room when the call was made, this changes nothing.
+    ///
+    /// ```
+    /// # use regrow::{CallError, Handle, Reply};
+    /// # enum Msg { Total(Reply<u64>) }
+    /// # async fn show(counter: &Handle<Msg>) -> Result<(), CallError<Msg>> {
+    /// let total = counter.call(Msg::Total).try_now().await?;
+    /// # let _ = total; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The call ends as [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full), if its policy is
+    /// to refuse. A call that has been polled, and waits in the line for room, leaves the line and is refused in this
+    /// way, whatever the policy.
+    pub fn try_now(mut self) -> Self {
+        if let Progress::Sending(unsent) = &mut self.stage {
+            let sent = unsent.room.try_now();
+            self.sent(sent);
+        }
+        self
+    }
+
+    /// Waits for the outcome in code that is not async: blocks the thread. Needs no runtime, and keeps a limit that was
+    /// set by [`within`](Self::within).
+    ///
+    /// Meant for threads of your own and for [`Child::thread`](crate::Child::thread). In async code it would hold up
+    /// the runtime: `.await` the call there.
+    ///
+    /// ```
+    /// # use regrow::{CallError, Handle, Reply};
+    /// # use std::time::Duration;
+    /// # enum Msg { Total(Reply<u64>) }
+    /// # fn show(counter: &Handle<Msg>) -> Result<(), CallError<Msg>> {
+    /// let total = counter.call(Msg::Total).within(Duration::from_secs(1)).blocking()?;
+    /// # let _ = total; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Handle::blocking_call`](crate::Handle::blocking_call), and with a limit those of
+    /// [`Handle::blocking_call_within`](crate::Handle::blocking_call_within).
+    pub fn blocking(self) -> Result<T, CallError<M>> {
+        self.block(None)
+    }
+
     #[inline(never)]
     fn poll_with_extras(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
         let polled = self.poll_outcome(cx);
@@ -207,8 +266,10 @@ impl<M: Send + 'static, T> Call<M, T> {
         if let Progress::Sending(unsent) = &mut self.stage {
             unsent.room.set_blocking();
         }
+        // The thread checks the time itself: a timer would need a runtime.
+        let own = self.extras.as_mut().and_then(|extras| extras.limit.take()).map(|limit| limit.due.into_std());
         // A limit beyond the clock counts as none.
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = own.into_iter().chain(limit.and_then(|limit| Instant::now().checked_add(limit))).min();
         let due = |call: &Self| match &call.stage {
             Progress::Sending(unsent) => unsent.room.due(),
             Progress::Refused(_) | Progress::Sent(_) | Progress::Done => None,
@@ -238,8 +299,10 @@ impl<M: Send + 'static, T> Call<M, T> {
 
 impl<M, T> Call<M, T> {
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        let limit = self.extras.as_mut().and_then(|extras| extras.limit.as_mut());
-        limit.is_some_and(|limit| limit.as_mut().poll(cx).is_ready())
+        self.extras.as_mut().and_then(|extras| extras.limit.as_mut()).is_some_and(|limit| {
+            let due = limit.due;
+            limit.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due))).as_mut().poll(cx).is_ready()
+        })
     }
 }
 

@@ -205,6 +205,7 @@ impl Recorder {
             | EventKind::DependencyGone { .. }
             | EventKind::Overdue { .. }
             | EventKind::Overran { .. }
+            | EventKind::GivenUp { .. }
             | EventKind::Blocks { .. } => {}
         }
     }

@@ -140,6 +140,83 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
+    /// Ends an incarnation normally when it has had no message for this time. The time begins when it is up, and again
+    /// whenever it has handled all messages. Default: never.
+    ///
+    /// The mailbox is found empty and closed in one step. A message that comes before that is handled, and one that
+    /// comes after it is refused ([`Stopping`](crate::Refusal::Stopping)), so no accepted message is lost. The stop hook
+    /// runs. A service that still [owes a reply](crate::Reply) is not idle, and its time begins again. Zero ends it as
+    /// soon as its mailbox is empty. [`Context::stop_if_idle`](crate::Context::stop_if_idle) does the same once, when
+    /// the service wants it.
+    ///
+    /// A new message for such a service starts it again by [`Template::get_or_start`](crate::Template::get_or_start):
+    ///
+    /// ```
+    /// # use regrow::{Child, Context, DynamicSupervisor, Reply, Restart, Service, ServiceState};
+    /// # use std::time::Duration;
+    /// # struct Session(u32);
+    /// # type Count = Reply<u32>;
+    /// # impl Service for Session {
+    /// #     type Msg = Count;
+    /// #     async fn handle(&mut self, count: Count, _: &mut Context<Self>) -> anyhow::Result<()> { self.0 += 1; count.send(self.0); Ok(()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> anyhow::Result<()> {
+    /// let sessions = DynamicSupervisor::new("sessions").template(|user: String| {
+    ///     Child::service(user, |_| async { Ok(Session(0)) })
+    ///         .restart(Restart::Transient)
+    ///         .idle_after(Duration::from_secs(600))
+    /// });
+    /// let tree = sessions.start().await?;
+    /// let sessions = tree.dynamic("sessions")?.template::<String>()?;
+    ///
+    /// let ada = sessions.get_or_start::<Count>("ada".into()).await?;
+    /// assert_eq!(ada.call(|reply| reply).await?, 1);
+    /// assert_eq!(sessions.get_or_start::<Count>("ada".into()).await?, ada);
+    /// tokio::time::sleep(Duration::from_secs(601)).await;
+    /// assert_eq!(ada.status().state, ServiceState::Gone); // it had nothing to do
+    ///
+    /// let ada = sessions.get_or_start::<Count>("ada".into()).await?;
+    /// assert_eq!(ada.call(|reply| reply).await?, 1); // another life
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    ///
+    /// The start is [refused](crate::StartError::NoEffect) for a service that is started again after a normal end, as a
+    /// permanent one is, and for a thread or an actor.
+    pub fn idle_after(mut self, time: Duration) -> Self {
+        self.settings.idle_after = Some(time);
+        self.named.idle_after = true;
+        self
+    }
+
+    /// Leaves out calls that no caller waits for any more when their turn comes. A caller has gone if its future was
+    /// dropped, or if its [time limit](crate::Handle::call_within) is over. Default: each accepted call runs, since it
+    /// may do more than answer.
+    ///
+    /// Under overload, a service that answers calls too late does work that no code needs, and is late again. With this
+    /// it catches up. A call that was left out is counted as dead-lettered
+    /// ([`CallerGone`](crate::DeadReason::CallerGone)) and not kept. A call that has begun runs to its end, also when it
+    /// is [redelivered](Self::redeliver). Long handlers ask [`Reply::is_wanted`](crate::Reply::is_wanted) meanwhile.
+    ///
+    /// ```
+    /// # use regrow::{Child, Context, Reply, Service, Supervisor};
+    /// # use std::time::Duration;
+    /// # struct Search; type Query = Reply<u32>;
+    /// # impl Service for Search { type Msg = Query; async fn handle(&mut self, query: Query, _: &mut Context<Self>) -> anyhow::Result<()> { query.send(1); Ok(()) } }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let search = Child::service("search", |_| async { Ok(Search) }).skip_abandoned_calls();
+    /// let tree = Supervisor::one_for_one("app").child(search).start().await?;
+    /// let search = tree.lookup::<Query>("app/search")?;
+    ///
+    /// drop(search.call(|reply| reply)); // the caller changes its mind
+    /// assert_eq!(search.call(|reply| reply).await?, 1);
+    /// assert_eq!(search.accounting().dead_lettered, 1);
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    pub fn skip_abandoned_calls(mut self) -> Self {
+        self.settings.skips_abandoned = true;
+        self
+    }
+
     /// Sets what happens to queued messages when an incarnation ends. Default: they are kept for the next.
     pub fn on_restart(mut self, on_restart: OnRestart) -> Self {
         self.settings.on_restart = on_restart;

@@ -1,15 +1,17 @@
-//! A supervisor that ended itself because of a child: which child, the reason, and the chain of causes further down.
+//! A supervisor that ended itself because of a child, or ended a child for good: which child, the reason, and the chain
+//! of causes further down.
 
 use std::fmt;
 use std::sync::Arc;
 
 use regrow_supervisors::{BudgetLeft, Exit, GiveUpReason};
 
-/// A supervisor that ended itself because of one of its children.
+/// A supervisor that gave up on one of its children. It ended itself, or it ended the child alone for good
+/// ([`GiveUp::Stop`](crate::GiveUp::Stop)).
 ///
-/// The supervisor above sees such an end as `shutdown` (OTP rule 28). This value distinguishes it from an ordered one.
-/// It is part of [`ShutdownReport`](crate::ShutdownReport), [`EventKind::GaveUp`](crate::EventKind::GaveUp) and
-/// [`Why`](crate::Why).
+/// The supervisor above sees the end of such a supervisor as `shutdown` (OTP rule 28). This value distinguishes it from
+/// an ordered one. It is part of [`ShutdownReport`](crate::ShutdownReport), of [`EventKind::GaveUp`](crate::EventKind::GaveUp)
+/// and [`EventKind::GivenUp`](crate::EventKind::GivenUp), and of [`Why`](crate::Why).
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
@@ -40,6 +42,8 @@ pub struct GaveUp {
     pub exit: Exit,
     /// Reason why no more restart was allowed.
     pub reason: GiveUpReason,
+    /// Whether the supervisors above give up too, so that the whole tree ends: [`GiveUp::EndTree`](crate::GiveUp::EndTree).
+    pub ends_tree: bool,
     /// The give-up of the child, if the child is a supervisor that gave up itself.
     pub cause: Option<Arc<Self>>,
 }
@@ -81,17 +85,22 @@ impl GaveUp {
 
     /// Writes the exit and the reason, as they follow the child's name.
     pub(crate) fn say_why(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (", self.exit)?;
+        write!(f, "{} ({})", self.exit, self.reason_text())
+    }
+
+    /// Returns the reason against one more restart, as text.
+    pub(crate) fn reason_text(&self) -> String {
         match self.reason {
             GiveUpReason::Budget(BudgetLeft { restarts_max, within, is_own, .. }) => {
                 let (whose, s) = (if is_own { "its own" } else { "the" }, if restarts_max == 1 { "" } else { "s" });
-                write!(f, "{whose} budget of {restarts_max} restart{s} in {within:?} is used up")?;
+                let rest = if self.ends_tree { ", and the tree does not go on without it" } else { "" };
+                format!("{whose} budget of {restarts_max} restart{s} in {within:?} is used up{rest}")
             }
-            GiveUpReason::Rule(place) => write!(f, "rule {} escalates", place + 1)?,
+            GiveUpReason::EndOfTree => "a child below it ends the whole tree".to_owned(),
+            GiveUpReason::Rule(place) => format!("rule {} escalates", place + 1),
             // A significant child. The enum may grow.
-            _ => f.write_str("it is significant")?,
+            _ => "it is significant".to_owned(),
         }
-        f.write_str(")")
     }
 }
 

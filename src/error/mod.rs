@@ -1,10 +1,12 @@
 //! Errors of sends and calls: the reason of a refusal, and the outcome of a call.
 
 pub(crate) mod gave_up;
+pub(crate) mod get_or_start;
 pub(crate) mod manage;
 pub(crate) mod not_running;
 pub(crate) mod orders;
 pub(crate) mod refusal;
+pub(crate) mod request;
 pub(crate) mod resize;
 pub(crate) mod start;
 pub(crate) mod task;

@@ -84,7 +84,7 @@ pub enum StartError {
     },
     /// The restart policy of a child is not valid.
     BadPolicy {
-        /// Path of the child.
+        /// Path of the child. For the defaults of a supervisor it ends in `/*`.
         path: Arc<str>,
         /// Error in the policy.
         error: PolicyError,

@@ -135,6 +135,7 @@ fn hand_on<M: ractor::Message>(inner: &Inner<M>, actor: &ActorRef<M>, told: &Mut
     while *lock(told) != Some(Told::Nothing) {
         match inner.slot.poll_next(&inner.signals, SignalMask::Everything, true, &mut inner.slot.freed()) {
             Poll::Pending => return,
+            Poll::Ready(Next::Unwanted) => {}
             Poll::Ready(Next::Message(message)) => {
                 if actor.send_message(message).is_err() {
                     *lock(told) = Some(Told::Nothing);

@@ -10,11 +10,14 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use regrow_supervisors::{Exit, Panic};
+use tokio::time::{Instant, sleep_until};
 
 use crate::base::background::{pause, yield_once};
 use crate::base::panics;
+use crate::base::time::later;
 use crate::context::{Context, Inner};
 use crate::incarnation::maker::Maker;
 use crate::incarnation::redelivery::Redelivery;
@@ -22,11 +25,14 @@ use crate::incarnation::{End, failure, worse_of};
 use crate::log::{line, one_line};
 use crate::service::{Ignore, Service};
 use crate::slot::consumer::{Next, SignalMask};
-use crate::slot::erased::Ownership;
+use crate::slot::erased::{Faulty, Ownership};
 use crate::slot::line::Freed;
 
 /// Messages handled in a row before other tasks run. tokio lets a task receive as many in one turn.
 const BATCH: u32 = 128;
+
+/// Least time between two looks at a service that may not end yet, though it has no message.
+const IDLE_LOOK: Duration = Duration::from_millis(10);
 
 /// Not an `async fn`: that would keep its arguments twice, and each idle child would pay for it.
 pub(crate) fn live<S, F, Fut>(
@@ -141,10 +147,18 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         let inner = ctx.inner();
         let message = match inner.slot.poll_next(&inner.signals, pump.mask, pump.is_last_look, &mut pump.freed) {
             Poll::Ready(Next::Message(message)) => message,
+            Poll::Ready(Next::Unwanted) => {
+                pump.in_a_row += 1;
+                continue;
+            }
             other => match pump.without_message(inner, other.is_ready(), drain) {
                 Step::Again => continue,
                 Step::Pause { is_busy } => {
-                    pause(is_busy).await;
+                    if is_busy || inner.slot.idle_limit().is_none() {
+                        pause(is_busy).await;
+                    } else if Box::pin(rest(ctx.inner())).await {
+                        return Exit::Normal;
+                    }
                     continue;
                 }
                 Step::Faults => {
@@ -263,6 +277,39 @@ impl Pump {
                 Step::Again
             }
             exit => Step::End(exit),
+        }
+    }
+}
+
+/// Waits for a message or a signal, no longer than the service may be idle. `true`: the time was over, and the mailbox
+/// has been closed.
+async fn rest<M: Send + 'static>(inner: &Inner<M>) -> bool {
+    let (mut since, mut least) = (Instant::now(), Duration::ZERO);
+    loop {
+        let limit = inner.slot.idle_limit();
+        let until = limit.map(|limit| later(since, limit.max(least)));
+        let mut timer = until.map(|until| Box::pin(sleep_until(until)));
+        let is_over = std::future::poll_fn(|cx| {
+            let has_work = inner.signals.is_signalled() || inner.slot.poll_mail(&inner.signals).is_ready();
+            if has_work {
+                return Poll::Ready(Some(false));
+            }
+            if inner.slot.idle_limit() != limit {
+                return Poll::Ready(None);
+            }
+            match &mut timer {
+                Some(timer) => timer.as_mut().poll(cx).map(|()| Some(true)),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        match is_over {
+            Some(false) => return false,
+            Some(true) if !inner.slot.owes_a_reply() && inner.slot.stop_if_idle(&inner.signals) => return true,
+            // Another limit came into force.
+            None => {}
+            // It owes a reply, or a followed policy file made it permanent.
+            Some(true) => (since, least) = (Instant::now(), IDLE_LOOK),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::slot::blocking::block_on;
 use crate::slot::consumer::{Next, SignalMask};
 use crate::slot::current;
 use crate::slot::signals::Waiting;
+use crate::tree::Directory;
 use crate::tree::lookup::LookupError;
 
 /// Context of a thread service: an iterator over its messages, which ends when the thread must end.
@@ -63,6 +64,25 @@ impl<M: Send + 'static> Inbox<M> {
         self.inner.last_exit()
     }
 
+    /// Ends the iteration if no message waits in the mailbox, which takes no more messages then: see
+    /// [`Context::stop_if_idle`](crate::Context::stop_if_idle). The incarnation ends normally when the thread returns.
+    pub fn stop_if_idle(&self) -> bool {
+        self.inner.slot.stop_if_idle(&self.inner.signals)
+    }
+
+    /// Returns the number of incarnations that have had the message in hand, this one included: see
+    /// [`Context::delivery`](crate::Context::delivery). The message in hand is the one that the iterator returned last.
+    pub fn delivery(&self) -> u32 {
+        self.inner.delivery()
+    }
+
+    /// Returns the directory of the whole tree: see [`Context::directory`](crate::Context::directory). It has the
+    /// [events](Directory::events), the [dead letters](Directory::dead_letters) and the [reasons](Directory::why). The
+    /// last ones are async: in a thread, `tokio::runtime::Handle::current().block_on` waits for them.
+    pub fn directory(&self) -> Directory {
+        self.inner.directory()
+    }
+
     /// Says that this incarnation is ready to work, as [`Context::ready`](crate::Context::ready) does.
     pub fn ready(&self) {
         self.inner.ready();
@@ -93,13 +113,19 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
         let Inner { slot, signals, .. } = &self.inner;
         let next = std::future::poll_fn(|cx| {
             signals.register(Waiting::Consumer, cx.waker());
-            slot.poll_next(signals, SignalMask::Everything, true, &mut slot.freed())
+            loop {
+                match slot.poll_next(signals, SignalMask::Everything, true, &mut slot.freed()) {
+                    Poll::Ready(Next::Unwanted) => {}
+                    next => return next,
+                }
+            }
         });
         match block_on(next) {
             Next::Message(message) => Some(match self.redelivery {
                 None => message,
                 Some(redelivery) => redelivery.prepare(&self.inner, message),
             }),
+            Next::Unwanted => unreachable!("such a message is passed over"),
             Next::Signal => {
                 self.inner.signals.set_told();
                 None
@@ -176,6 +202,8 @@ fn settle_last<M: Send + 'static>(inner: &Inner<M>) {
     inner.signals.leave(Exit::Normal);
     match inner.slot.poll_next(&inner.signals, SignalMask::Everything, true, &mut inner.slot.freed()) {
         Poll::Ready(Next::Signal) | Poll::Pending => {}
-        Poll::Ready(Next::Message(_)) => unreachable!("an incarnation that leaves is given no message"),
+        Poll::Ready(Next::Message(_) | Next::Unwanted) => {
+            unreachable!("an incarnation that leaves is given no message")
+        }
     }
 }

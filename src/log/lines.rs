@@ -29,9 +29,11 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Overran { .. }
         | EventKind::DependencyGone { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
-        EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } | EventKind::Blocks { .. } => {
-            Level::ERROR
-        }
+        EventKind::Abandoned
+        | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. }
+        | EventKind::Parked { .. }
+        | EventKind::Blocks { .. } => Level::ERROR,
     }
 }
 
@@ -40,6 +42,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
     match kind {
         EventKind::Parked { .. }
         | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
         | EventKind::DependencyGone { .. }
@@ -77,7 +80,8 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Blocks { .. }
         | EventKind::Down
         | EventKind::Gone
-        | EventKind::GaveUp { .. } => None,
+        | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. } => None,
     }
 }
 
@@ -197,6 +201,14 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
                 "supervisor gave up"
             );
         }
+        EventKind::GivenUp { why } => {
+            let (kind, text, said) = (why.exit.kind(), one_line(&why.exit), why.reason_text());
+            line!(
+                ERROR,
+                { path = %path, generation, exit.kind = %kind, exit.text = %text, why = %said },
+                "child ends for good"
+            );
+        }
     }
 }
 
@@ -205,6 +217,8 @@ pub(super) fn level_of_letter(reason: &DeadReason, is_over: bool) -> Level {
     match reason {
         DeadReason::Poison { .. } | DeadReason::PeerUnavailable { .. } => Level::WARN,
         DeadReason::Gone => Level::DEBUG,
+        // Their own senders do not want them any more.
+        DeadReason::CallerGone | DeadReason::TimerOver | DeadReason::MonitorOver => Level::DEBUG,
         _ if is_over => Level::DEBUG,
         // Asked for by the code, each time that it happens.
         DeadReason::DroppedOnRestart | DeadReason::Chaos => Level::INFO,

@@ -268,6 +268,7 @@ impl<'a> Simulator<'a> {
                 | Report::Waiting { .. }
                 | Report::DependencyGone { .. }
                 | Report::Parked { .. }
+                | Report::GivenUp { .. }
                 | Report::Overdue { .. }
                 | Report::Overran { .. }
                 | Report::RestartOrdered { .. } => continue,

@@ -179,6 +179,7 @@ fn shown(configured: &Effective) -> Vec<Shown> {
         all.push(("mailbox.overflow", word(mailbox.overflow).into()));
         all.push(("mailbox.on_restart", word(mailbox.on_restart).into()));
         all.push(("mailbox.room_wait", mailbox.room_wait.map_or("unlimited".into(), time)));
+        all.push(("mailbox.idle_after", mailbox.idle_after.map_or("off".into(), time)));
     }
     if let Some(group) = configured.group {
         all.extend(budget(Some(group.intensity), ["children.max_restarts", "children.within"], ""));

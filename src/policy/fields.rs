@@ -116,6 +116,8 @@ group! {
         overflow: Field<OneOf<Overflow>>,
         /// How long senders wait for room. Default: 5s.
         room_wait: Field<RoomWait>,
+        /// How long a service may have no message before it ends. For a table of a path only. Default: off.
+        idle_after: Field<Limit>,
         /// What happens to queued messages at an end that may be followed by a new life.
         on_restart: Field<OneOf<OnRestart>>,
     }

@@ -13,9 +13,10 @@ use crate::policy::problem::Problem;
 use crate::policy::reader::{Reader, Value, nearest, short};
 
 const PROBE: Duration = Duration::from_secs(30);
-const EXPECTED: &str = "\"escalate\", \"park\" or { park = { delay = \"30s\" } }";
+const WORDS: [&str; 4] = ["escalate", "park", "stop", "end_tree"];
+const EXPECTED: &str = "\"escalate\", \"stop\", \"end_tree\", \"park\" or { park = { delay = \"30s\" } }";
 
-/// Escalate or park.
+/// Escalate, park, stop or end the tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct OnGiveUp(pub(crate) GiveUp);
 
@@ -35,8 +36,10 @@ impl Leaf for OnGiveUp {
         match text {
             "escalate" => Some(Self(GiveUp::Escalate)),
             "park" => Some(Self(GiveUp::park(PROBE))),
+            "stop" => Some(Self(GiveUp::Stop)),
+            "end_tree" => Some(Self(GiveUp::EndTree)),
             other => {
-                let help = nearest(other, ["escalate", "park"]).map(|near| format!("did you mean \"{near}\"?"));
+                let help = nearest(other, WORDS).map(|near| format!("did you mean \"{near}\"?"));
                 reader.refuse_with(value, format!("unknown word \"{}\"", short(other)), EXPECTED, help)
             }
         }
@@ -46,6 +49,8 @@ impl Leaf for OnGiveUp {
         json_schema!({ "anyOf": [
             { "const": "escalate", "description": "the supervisor gives up: the failure climbs" },
             { "const": "park", "description": "it alone is put away and tried again after 30s, then ever later, up to 1h" },
+            { "const": "stop", "description": "it alone ends for good: only an order starts it again" },
+            { "const": "end_tree", "description": "the whole tree ends, whatever the budgets of the supervisors above it" },
             {
                 "type": "object",
                 "properties": { "park": ParkFields::schema(generator) },

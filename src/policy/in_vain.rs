@@ -9,7 +9,7 @@ use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
 use crate::policy::source::Place;
 use crate::tree::directory::ChildKind;
-use crate::tree::effect::{is_left_out, why_idle};
+use crate::tree::effect::{IDLE_AFTER, is_left_out, why_idle};
 use crate::tree::lookup::article;
 
 type Child<'a> = (&'a str, ChildKind);
@@ -66,8 +66,12 @@ fn defaults(table: &str, said: &ChildFields, children: &[Child<'_>]) -> Vec<Prob
 
 fn warning(table: &str, field: &str, place: Place, idle: &[Child<'_>]) -> Option<Problem> {
     let (_, kind) = idle.first()?;
-    let why = why_idle(*kind, field)
-        .unwrap_or("only a task that calls `ctx.alive()` can have one: set it in a table for the path of that task");
+    let why = why_idle(*kind, field).unwrap_or(match field {
+        IDLE_AFTER => {
+            "a service that ends needs code that starts it again: set it in a table for the path of that service"
+        }
+        _ => "only a task that calls `ctx.alive()` can have one: set it in a table for the path of that task",
+    });
     told(table, field, place, idle, why)
 }
 

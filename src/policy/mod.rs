@@ -91,7 +91,7 @@
 //! | `factor`, `max_delay`, `jitter` | `2.0`; `"30s"`; `"none"`, `"full"`, `"decorrelated"` | 2, 30 s, none |
 //! | `reset_after`, `reset_on_ready`, `reset_after_messages` | `"1m"`, `true`, `1000` | the longest delay |
 //! | `max_restarts`, `within` | `3` or `"unlimited"`; `"30s"` | no separate budget; 5 s |
-//! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }` | escalate |
+//! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }`, `"stop"`, `"end_tree"` | escalate |
 //! | `not_ready` | a table with a budget and delays | as for other lives |
 //! | `ready`, `start_timeout` | `"when_up"`, `"when_said"`; `"10s"`, `"off"` | when it is up; no limit |
 //! | `depends_on` | `["db", "/shop/cache", { completed = "migrate" }]` | nothing |
@@ -100,7 +100,7 @@
 //! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |
 //! | `watchdog` | `"10s"`, `"off"`; of a task only in `[path.GLOB]` | no limit |
 //! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
-//! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }` | as in the code |
+//! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }`; in `[path.GLOB]` also `idle_after` | as in the code |
 //!
 //! For a supervisor, in `[supervisor.X]`: `max_restarts`, `within` and `budget_clock` of the budget that its children
 //! share; `max_starting`, the number of services below it that may be starting at the same time. `regrow policy schema`

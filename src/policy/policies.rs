@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use regrow_supervisors::PolicyError;
+use regrow_supervisors::{Exit, PolicyError};
 
 use crate::policy::document::Document;
 use crate::policy::explain::{self, Explanation};
@@ -201,6 +201,18 @@ impl Policies {
                     .label("expected \"transient\" or \"temporary\"")
                     .help("the code makes this child significant: its end also ends the supervisor"),
             );
+        }
+        let ends_when_idle = configured.mailbox.is_some_and(|mailbox| mailbox.idle_after.is_some());
+        if ends_when_idle && configured.spec.is_restarted_after(&Exit::Normal) {
+            // The code alone was checked at the start, so one of these fields takes part.
+            let place = fields.mailbox.idle_after.place().or(fields.restart.place()).or(fields.rules.place());
+            let what = format!("`{path}` would end when it is idle, and be started again at once");
+            problems.push(match place {
+                Some(place) => Problem::error(place.clone(), what)
+                    .label("together with its restart type")
+                    .help("leave out `idle_after`, or make it transient or temporary"),
+                None => Problem::whole(what),
+            });
         }
         if problems.is_empty() { Ok(configured) } else { Err(problems) }
     }

@@ -132,6 +132,7 @@ fn is_named(named: Named, field: &str) -> bool {
         "mailbox.overflow" => named.overflow,
         "mailbox.on_restart" => named.on_restart,
         "mailbox.room_wait" => named.room_wait,
+        "mailbox.idle_after" => named.idle_after,
         _ => false,
     }
 }

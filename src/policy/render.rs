@@ -42,6 +42,10 @@ pub(crate) fn parting(then: &GiveUp) -> String {
     match then {
         GiveUp::Escalate => "escalate".into(),
         GiveUp::Park(probes) => format!("park: delay {}", curve(probes)),
+        GiveUp::Stop => "stop".into(),
+        GiveUp::EndTree => "end_tree".into(),
+        // The enum may grow.
+        other => format!("{other:?}"),
     }
 }
 
@@ -58,10 +62,14 @@ pub(crate) fn stop(shutdown: Shutdown) -> String {
     }
 }
 
-pub(crate) fn mailbox(Settings { capacity, overflow, on_restart, room_wait }: Settings) -> String {
+pub(crate) fn mailbox(
+    Settings { capacity, overflow, on_restart, room_wait, idle_after, skips_abandoned: _ }: Settings,
+) -> String {
     let capacity = if capacity == usize::MAX { "unbounded".into() } else { capacity.to_string() };
     let room_wait = room_wait.map_or("unlimited".into(), time);
-    format!("capacity {capacity}, overflow {}, on_restart {}, room_wait {room_wait}", word(overflow), word(on_restart))
+    let idle_after = idle_after.map(|limit| format!(", idle_after {}", time(limit))).unwrap_or_default();
+    let (overflow, on_restart) = (word(overflow), word(on_restart));
+    format!("capacity {capacity}, overflow {overflow}, on_restart {on_restart}, room_wait {room_wait}{idle_after}")
 }
 
 pub(crate) fn rules(rules: &[ExitRule]) -> String {

@@ -123,6 +123,8 @@ fn mailbox_over(fields: &MailboxFields, coded: settings::Settings) -> settings::
         overflow: fields.overflow.get().map_or(coded.overflow, |overflow| overflow.0),
         on_restart: fields.on_restart.get().map_or(coded.on_restart, |on_restart| on_restart.0),
         room_wait: fields.room_wait.get().map_or(coded.room_wait, |room_wait| room_wait.0),
+        idle_after: fields.idle_after.get().map_or(coded.idle_after, |limit| limit.0),
+        skips_abandoned: coded.skips_abandoned,
     }
 }
 

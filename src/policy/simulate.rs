@@ -260,7 +260,9 @@ impl Model<'_> {
             match report {
                 Report::ChildTerminated { exit, .. } => self.tell(format!("life {number} ends: {exit}")),
                 Report::StartError { exit, .. } => self.tell(format!("life {number} does not come up: {exit}")),
+                Report::GaveUp { ends_tree: true, .. } => self.tell("the budget is gone: the whole tree ends"),
                 Report::GaveUp { .. } => self.tell("the budget is gone, or a rule says so: the supervisor gives up"),
+                Report::GivenUp { .. } => self.tell("the budget is gone: it ends for good"),
                 Report::Parked { .. } => self.tell("parked"),
                 Report::Overran { exit, .. } => self.tell(format!("takes too long to stop, and is killed: {exit}")),
                 Report::Overdue { exit, .. } => self.tell(format!("overdue, and killed: {exit}")),

@@ -110,8 +110,16 @@ fn an_explanation_tells_the_code_from_a_default() {
 
 #[test]
 fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
-    let mailbox =
-        Named { restart: true, shutdown: true, capacity: true, overflow: true, on_restart: true, room_wait: true };
+    let (shutdown, on_restart) = (true, true);
+    let mailbox = Named {
+        restart: true,
+        shutdown,
+        capacity: true,
+        overflow: true,
+        on_restart,
+        room_wait: true,
+        idle_after: true,
+    };
     let policy = Policy::default()
         .backoff(Backoff::new(SEC).jitter(Jitter::None))
         .budget(Intensity::new(7, 7 * SEC))

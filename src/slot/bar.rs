@@ -72,6 +72,11 @@ impl<M: Send + 'static> Slot<M> {
         lock(&self.back).refusal(true)
     }
 
+    /// Returns the reason for which a message that does not wait is refused now, if there is one.
+    pub(crate) fn refusal_of_casts(&self) -> Option<Refusal> {
+        lock(&self.back).refusal(false)
+    }
+
     pub(super) fn set_bar(&self, bar: Option<Bar>) {
         self.bar(bar, |_, _| ());
     }

@@ -24,6 +24,8 @@ use crate::slot::status::ServiceState;
 /// Answer to a pump that asks for the next message.
 pub(crate) enum Next<M> {
     Message(M),
+    /// A message was due that its sender does not want to run any more. There may be others.
+    Unwanted,
     /// A signal is pending.
     Signal,
 }
@@ -81,10 +83,15 @@ impl<M: Send + 'static> Slot<M> {
                         self.note_front(&front, &mut back);
                         self.let_in(&mut front, &mut back, freed);
                     }
-                    if let Some(call) = &call {
-                        call.taken(signals);
+                    if let Some(call) = call {
+                        let turn = self.take_in_turn(&mut front, signals, message, call);
+                        drop(front);
+                        if let Some(done) = done {
+                            self.settle_handled(done);
+                        }
+                        return Poll::Ready(self.settle_turn(turn));
                     }
-                    front.in_hand = Some(InHand { call, spare: None });
+                    front.in_hand = Some(InHand { call: None, spare: None });
                     Poll::Ready(Next::Message(message))
                 }
             }

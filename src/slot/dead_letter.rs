@@ -24,6 +24,17 @@ pub enum DeadReason {
     Gone,
     /// A fault of an experiment lost the message.
     Chaos,
+    /// The call had not begun, and its caller waited no more
+    /// ([`skip_abandoned_calls`](crate::ServiceChild::skip_abandoned_calls)). It is counted and not kept.
+    CallerGone,
+    /// A timer of an incarnation that is over had sent the message ([`LinkedTask::keep_messages`]). It is counted and
+    /// not kept.
+    ///
+    /// [`LinkedTask::keep_messages`]: crate::LinkedTask::keep_messages
+    TimerOver,
+    /// A [monitor](crate::Context::monitor) had sent the message, and was over before it was handled. It is counted and
+    /// not kept.
+    MonitorOver,
     /// The message was [redelivered](crate::ServiceChild::redeliver) as often as asked for, and ended every
     /// incarnation.
     Poison {
@@ -39,6 +50,11 @@ pub enum DeadReason {
 }
 
 impl DeadReason {
+    /// Whether such a message is kept as a letter. The others are not wanted by their own senders.
+    pub(crate) fn is_kept(&self) -> bool {
+        !matches!(self, Self::CallerGone | Self::TimerOver | Self::MonitorOver)
+    }
+
     /// Returns one word for the reason, the same in logs and queries.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -49,6 +65,9 @@ impl DeadReason {
             Self::Down => "down",
             Self::Gone => "gone",
             Self::Chaos => "chaos",
+            Self::CallerGone => "caller_gone",
+            Self::TimerOver => "timer_over",
+            Self::MonitorOver => "monitor_over",
             Self::Poison { .. } => "poison",
             Self::PeerUnavailable { .. } => "peer_unavailable",
         }
@@ -65,6 +84,9 @@ impl fmt::Display for DeadReason {
             Self::Down => f.write_str("the service went down"),
             Self::Gone => f.write_str("the service is gone"),
             Self::Chaos => f.write_str("an experiment had it lost"),
+            Self::CallerGone => f.write_str("its caller waited no more before it began"),
+            Self::TimerOver => f.write_str("the incarnation that had set its timer is over"),
+            Self::MonitorOver => f.write_str("the monitor that had sent it is over"),
             Self::Poison { exit } => write!(f, "it is poison: {exit}"),
             Self::PeerUnavailable { exit } => write!(f, "peer unavailable: {exit}"),
         }

@@ -70,8 +70,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn reopen(&self);
     /// Accepts messages again after a rest or a park, because the service will be started as soon as it can be.
     fn wait(&self);
-    /// Records that the last life ended as it should.
-    fn complete(&self, completion: Completion);
+    /// Records that the last life ended as it should. `None`: that end was one too many, and counts as a failure.
+    fn complete(&self, completion: Option<Completion>);
     /// Returns that record, if no attempt has begun since.
     fn completion(&self) -> Option<Completion>;
     /// Whether the tree is ready only if this service is.

@@ -194,8 +194,8 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.publish();
     }
 
-    fn complete(&self, completion: Completion) {
-        lock(&self.back).completion = Some(completion);
+    fn complete(&self, completion: Option<Completion>) {
+        lock(&self.back).completion = completion;
         self.publish();
     }
 

@@ -99,6 +99,13 @@ impl Leave {
 }
 
 impl<M: Send + 'static> Slot<M> {
+    /// Number of incarnations that have had the message in hand, `signals` included; 0 if it has none in hand.
+    pub(crate) fn delivery(&self, signals: &Arc<Signals>) -> u32 {
+        let front = lock(&self.front);
+        let has_one = front.in_hand.is_some() && front.is_owned_by(signals);
+        if has_one { front.tries.begun.saturating_add(1) } else { 0 }
+    }
+
     /// Keeps a copy of the message that `signals` has in hand.
     pub(crate) fn keep_spare(&self, signals: &Arc<Signals>, spare: MessageCopy<M>) {
         let mut spare = Some(Box::new(spare));

@@ -38,6 +38,7 @@ pub(crate) mod erased;
 pub(crate) mod erased_slot;
 pub(crate) mod fact;
 mod hold;
+mod idle;
 pub(crate) mod in_hand;
 pub(crate) mod inbox;
 pub(crate) mod inject;
@@ -56,6 +57,7 @@ mod tests;
 pub(crate) mod timekeeper;
 #[cfg(test)]
 pub(crate) mod turns;
+pub(crate) mod unwanted;
 pub(crate) mod wait;
 pub(crate) mod waits;
 
@@ -70,7 +72,7 @@ use crate::base::{panics, sweep};
 use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::{DeadReason, Notice};
-use crate::slot::erased::{AnySlot, SlotTree};
+use crate::slot::erased::{AnySlot, Control, SlotTree};
 use crate::slot::settings::{Overflow, Settings};
 use in_hand::Tries;
 use queue::{Back, Envelope, Front, Shed};
@@ -99,6 +101,8 @@ pub(crate) struct Slot<M> {
     can_repeat: std::sync::atomic::AtomicBool,
     /// Whether an experiment counts the outcomes of its calls.
     is_counted: std::sync::atomic::AtomicBool,
+    /// Whether its incarnations end after some time without a message.
+    has_idle_limit: std::sync::atomic::AtomicBool,
     front_len: AtomicUsize,
     front: Mutex<Front<M>>,
 }
@@ -139,11 +143,12 @@ impl<M: Send + 'static> Slot<M> {
             tree: OnceLock::new(),
             notifiers: OnceLock::new(),
             label: OnceLock::new(),
-            front: Mutex::new(Front::new()),
+            front: Mutex::new(Front::new(settings.skips_abandoned)),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
             can_repeat: Default::default(),
             is_counted: Default::default(),
+            has_idle_limit: settings.idle_after.is_some().into(),
         })
     }
 
@@ -161,12 +166,20 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     pub(crate) fn configure(&self, settings: Settings) {
+        self.note_idle_limit(settings);
         let mut freed = self.freed();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
+        // A service that sleeps begins to count its idle time, or counts to another limit.
+        let sleeper = if back.settings().idle_after == settings.idle_after { None } else { back.control.clone() };
         back.configure(settings);
+        front.skips_abandoned = settings.skips_abandoned;
         // There may be more room than before.
         self.let_in(&mut front, &mut back, &mut freed);
+        drop((front, back));
+        if let Some(signals) = sleeper.as_ref().and_then(Control::signals) {
+            signals.wake();
+        }
     }
 
     /// Whether the signals of the incarnation that lives here have this address.

@@ -63,6 +63,8 @@ pub(crate) struct Front<M> {
     pub(crate) deferred: Option<Box<Vec<Weak<dyn Fate>>>>,
     /// Whether the batch is what a stop leaves to be handled. No later message joins it then.
     pub(crate) is_draining: bool,
+    /// Whether a call with a caller that waits no more is left out.
+    pub(crate) skips_abandoned: bool,
     /// Senders that found no room, and wait for it.
     pub(crate) line: Line<M>,
     /// Whether a copy that an experiment made is at the head, or behind a redelivered message.
@@ -129,7 +131,7 @@ pub(crate) struct Shed<M> {
 }
 
 impl<M> Front<M> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(skips_abandoned: bool) -> Self {
         Self {
             batch: VecDeque::new(),
             in_hand: None,
@@ -137,6 +139,7 @@ impl<M> Front<M> {
             owner: None,
             deferred: None,
             is_draining: false,
+            skips_abandoned,
             line: Line::new(),
             copy_waits: false,
             handled: 0,

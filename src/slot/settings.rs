@@ -45,6 +45,10 @@ pub(crate) struct Settings {
     pub(crate) on_restart: OnRestart,
     /// Time that senders wait for room. `None`: without limit.
     pub(crate) room_wait: Option<Duration>,
+    /// Time without a message after which an incarnation ends. `None`: never.
+    pub(crate) idle_after: Option<Duration>,
+    /// Whether a call with a caller that waits no more is left out.
+    pub(crate) skips_abandoned: bool,
 }
 
 impl Default for Settings {
@@ -54,6 +58,8 @@ impl Default for Settings {
             overflow: Overflow::default(),
             on_restart: OnRestart::default(),
             room_wait: Some(DEFAULT_ROOM_WAIT),
+            idle_after: None,
+            skips_abandoned: false,
         }
     }
 }

@@ -13,7 +13,7 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU16, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -32,37 +32,39 @@ use crate::slot::rooms::{RoomWait, Rooms};
 use crate::slot::tasks::Tasks;
 
 /// Stop: the supervisor has asked it to stop.
-const STOP: u16 = 1;
+const STOP: u32 = 1;
 /// Kill: it must end at once.
-const KILL: u16 = 2;
+const KILL: u32 = 2;
 /// Fence: it has been abandoned, and nothing that it does counts any more.
-const FENCED: u16 = 4;
+const FENCED: u32 = 4;
 /// Stop by its own choice (`ctx.stop()`, `ctx.exit()`).
-const LEAVE: u16 = 8;
+const LEAVE: u32 = 8;
 /// A linked task has panicked.
-const BROKEN: u16 = 16;
+const BROKEN: u32 = 16;
 /// Set once it is up.
-const UP: u16 = 32;
+const UP: u32 = 32;
 /// Wish for a notice of a stop, instead of being dropped (`TaskContext::stopping`).
-const LISTENS: u16 = 64;
+const LISTENS: u32 = 64;
 /// Set once it is over: no task can be linked to it any more.
-const OVER: u16 = 128;
+const OVER: u32 = 128;
 /// Set once it has said that it is ready.
-const READY: u16 = 256;
+const READY: u32 = 256;
 /// An experiment has faults for it.
-const AFFLICTED: u16 = 1024;
+const AFFLICTED: u32 = 1024;
 /// A fault makes it ignore stop and kill, as if its code did not yield.
-const IGNORES_KILL: u16 = 2048;
+const IGNORES_KILL: u32 = 2048;
 /// Mark of a thread: a stop ends its blocking waits.
-const INTERRUPTIBLE: u16 = 4096;
+const INTERRUPTIBLE: u32 = 4096;
 /// Mark of a thread that has seen that it must stop.
-const TOLD: u16 = 8192;
+const TOLD: u32 = 8192;
 /// Its supervisor knows that it ends by its own choice.
-const LEAVING_TOLD: u16 = 16384;
+const LEAVING_TOLD: u32 = 16384;
 /// Its supervisor knows that it has ended, except for what must still be dropped.
-const REMAINS_TOLD: u16 = 32768;
+const REMAINS_TOLD: u32 = 32768;
 /// Mark of an incarnation that becomes ready when it says so, and not as soon as it is up.
-const SAYS_READY: u16 = 512;
+const SAYS_READY: u32 = 512;
+/// A normal end is followed by the next incarnation.
+const COMES_BACK: u32 = 65536;
 
 /// Party that waits for wake-ups.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +80,7 @@ pub(crate) struct Signals {
     /// Span around all code of the incarnation, on any thread. `None` if no subscriber wants it.
     span: Option<Box<Span>>,
     inbox: Arc<Inbox>,
-    signals: AtomicU16,
+    signals: AtomicU32,
     wakers: Mutex<[Option<Waker>; 2]>,
     extras: OnceLock<Box<Extras>>,
     /// Slot that its incarnation lives in, or is to live in.
@@ -125,7 +127,7 @@ impl Signals {
             attempt,
             span: (!span.is_disabled()).then(|| Box::new(span)),
             inbox,
-            signals: AtomicU16::new(0),
+            signals: AtomicU32::new(0),
             wakers: Mutex::new([None, None]),
             extras: OnceLock::new(),
             home: Arc::downgrade(home),
@@ -210,7 +212,7 @@ impl Signals {
         is_news
     }
 
-    fn set_first(&self, signal: u16) -> bool {
+    fn set_first(&self, signal: u32) -> bool {
         self.signals.fetch_or(signal, Ordering::AcqRel) & signal == 0
     }
 
@@ -295,7 +297,7 @@ impl Signals {
         }
     }
 
-    fn signal(&self, signal: u16) -> bool {
+    fn signal(&self, signal: u32) -> bool {
         let before = self.signals.fetch_or(signal, Ordering::AcqRel);
         let first = before & signal == 0;
         if first {
@@ -304,7 +306,7 @@ impl Signals {
         first
     }
 
-    fn has(&self, signals: u16) -> bool {
+    fn has(&self, signals: u32) -> bool {
         self.signals.load(Ordering::Acquire) & signals != 0
     }
 
@@ -448,6 +450,16 @@ impl Signals {
         self.signals.fetch_or(SAYS_READY, Ordering::AcqRel);
     }
 
+    /// Marks it as one that is followed by another incarnation if it ends normally.
+    pub(crate) fn set_comes_back(&self) {
+        self.signals.fetch_or(COMES_BACK, Ordering::AcqRel);
+    }
+
+    /// Whether the service is started again after a normal end of this incarnation.
+    pub(crate) fn comes_back(&self) -> bool {
+        self.has(COMES_BACK)
+    }
+
     /// Records that it has said that it is ready.
     pub(crate) fn set_ready(&self) {
         self.signals.fetch_or(READY, Ordering::AcqRel);
@@ -522,7 +534,7 @@ impl Signals {
     }
 
     #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
-    fn set(&self, signal: u16, is_set: bool) {
+    fn set(&self, signal: u32, is_set: bool) {
         if is_set {
             self.signals.fetch_or(signal, Ordering::AcqRel);
         } else {

@@ -228,7 +228,7 @@ async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keep
         cast();
         let mut taken = std::iter::from_fn(|| match next() {
             Poll::Ready(consumer::Next::Message(message)) => Some(message),
-            Poll::Ready(consumer::Next::Signal) | Poll::Pending => None,
+            Poll::Ready(consumer::Next::Signal | consumer::Next::Unwanted) | Poll::Pending => None,
         });
         // Behind what the pump has taken over, so that both queues are equally long.
         assert!(taken.next().is_some());

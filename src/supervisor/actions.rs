@@ -60,7 +60,7 @@ impl Driver {
                         self.give_back(pending.claims);
                     }
                     thrift::give_back(&mut self.orders);
-                    (pending.finish)(self, result);
+                    (pending.finish)(self, result, pending.planned);
                 }
             }
             Action::Rest(child) => {
@@ -123,6 +123,7 @@ impl Driver {
     /// Ends the supervisor (invariant 3 of `driver.rs`).
     pub(super) fn end(&mut self, exit: Exit) {
         self.testify(&Saying::Over, self.shared.clock.now());
+        self.note_all_given_up();
         self.plan.slot.life().supervise(&self.inbox, Supervision::Ends);
         self.shared.living.ends(&self.inbox);
         self.inbox.close();

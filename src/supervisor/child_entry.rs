@@ -47,6 +47,8 @@ struct Rare {
     outdated: Option<Arc<dyn AnySlot>>,
     /// The child on which its last life gave up, and why. Only for a supervisor that gave up.
     gave_up: Option<Arc<GaveUp>>,
+    /// Set while the child is down because its policy ended it for good.
+    given_up: Option<Arc<GaveUp>>,
     /// The line that the factory gave about the present incarnation.
     info: Option<Arc<str>>,
     /// Place in the line of starts, while the child is starting.
@@ -170,6 +172,15 @@ impl ChildEntry {
 
     pub(crate) fn set_gave_up(&mut self, gave_up: Option<Arc<GaveUp>>) {
         self.set(|rare| &mut rare.gave_up, gave_up);
+    }
+
+    /// The reason why its policy ended it for good, while it is down for that.
+    pub(crate) fn given_up(&self) -> Option<&Arc<GaveUp>> {
+        self.rare.as_ref()?.given_up.as_ref()
+    }
+
+    pub(crate) fn set_given_up(&mut self, given_up: Option<Arc<GaveUp>>) {
+        self.set(|rare| &mut rare.given_up, given_up);
     }
 
     /// The line that the factory gave about the present incarnation.

@@ -235,6 +235,10 @@ impl Driver {
                 self.machine.abandon(now);
             }
             Fact::Order(order) => self.order(Ordered::of(order), now),
+            // The supervisor below ends for it with the next fact.
+            Fact::Ending { attempt, gave_up: Some(why) } if why.ends_tree => {
+                self.machine.handle_end_of_tree(attempt, now);
+            }
             Fact::Ending { .. } | Fact::Tick => {}
         }
     }
@@ -254,7 +258,7 @@ impl Driver {
     /// gone.
     fn completed(&self, child: ChildKey, completion: Completion) {
         if let Some(entry) = self.children.get(&child) {
-            entry.slot.complete(completion);
+            entry.slot.complete(Some(completion));
         }
     }
 

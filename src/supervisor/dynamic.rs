@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use regrow_supervisors::Intensity;
+use regrow_supervisors::{GiveUp, Intensity, Policy};
 
 use crate::base::sweep::Kept;
 use crate::child::Child;
@@ -20,6 +20,10 @@ use crate::tree::Tree;
 /// Each child is restarted alone. A child that has finished leaves nothing behind; one that is restarted keeps its path
 /// and its handles. When the supervisor itself is restarted, it begins without children (OTP rule 100).
 ///
+/// One restart budget is shared by all children, as in OTP. A child that crashes in a loop uses it up, and then the
+/// supervisor ends with all its children. For children that have nothing to do with each other, such as sessions of
+/// users, give each its own: [`budget_each`](Self::budget_each).
+///
 /// When the supervisor stops, it asks all children to stop at once, and each has its own time for that. A child that
 /// others [depend on](crate::Policy::depends_on) is asked when they are gone.
 ///
@@ -27,12 +31,14 @@ use crate::tree::Tree;
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
-/// use regrow::{DynamicSupervisor, Restart, Supervisor};
+/// use regrow::{DynamicSupervisor, Intensity, Restart, Supervisor};
+/// use std::time::Duration;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
 /// let journal = Journal::new();
 /// let sessions = DynamicSupervisor::new("sessions")
 ///     .max_children(10_000)
+///     .budget_each(Intensity::new(3, Duration::from_secs(60)))
 ///     .template(move |user: String| journal.probe(&user).restart(Restart::Transient));
 /// let tree = Supervisor::one_for_one("app").child(sessions).start().await?;
 ///
@@ -100,6 +106,10 @@ impl DynamicState {
         self.configuration().limits
     }
 
+    pub(super) fn is_numbered(&self) -> bool {
+        self.is_numbered.load(Ordering::Relaxed)
+    }
+
     /// Returns the child as it will be listed: with a number for a name, if the supervisor is numbered.
     pub(super) fn admit(&self, child: Child) -> Child {
         if self.is_numbered.load(Ordering::Relaxed) { child.named(self.next_number().to_string()) } else { child }
@@ -136,6 +146,43 @@ impl DynamicSupervisor {
     /// starts.
     pub fn max_children(mut self, children: usize) -> Self {
         self.children_max = Some(children);
+        self
+    }
+
+    /// Gives each child a restart budget of its own, so that the crash loop of one child never touches its siblings or
+    /// this supervisor. When the budget of a child is used up, that child alone ends for good, as with
+    /// [`GiveUp::Stop`]: it is forgotten, its handles say [`Gone`](crate::Refusal::Gone), and
+    /// [`EventKind::GivenUp`](crate::EventKind::GivenUp) tells the reason. Messages that wait in its mailbox become dead
+    /// letters.
+    ///
+    /// It is a default for direct children: a [budget](field@crate::Policy::budget) or a
+    /// [reaction](field@crate::Policy::on_give_up) in the policy of a child, or in the
+    /// [`defaults`](Self::defaults) of this supervisor, wins. A policy file says the same with
+    /// `[supervisor."PATH".defaults]`, `max_restarts`, `within` and `on_give_up = "stop"`.
+    ///
+    /// A period of zero, or of more than a year, is refused when the tree starts.
+    ///
+    /// ```
+    /// use regrow::testing::{Journal, ProbeMsg, until};
+    /// use regrow::{DynamicSupervisor, Intensity, ServiceState};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let sessions = DynamicSupervisor::new("sessions").budget_each(Intensity::new(0, Duration::from_secs(60)));
+    /// let tree = sessions.start().await?;
+    /// let sessions = tree.dynamic("sessions")?;
+    /// for user in ["ada", "bob"] {
+    ///     sessions.start_child(Journal::new().probe(user)).await?;
+    /// }
+    /// let ada = tree.lookup::<ProbeMsg>("sessions/ada")?;
+    /// ada.cast(ProbeMsg::Fail("a bad request"))?;
+    /// until(ada.watch(), |status| status.state == ServiceState::Gone).await;
+    /// assert_eq!(tree.lookup::<ProbeMsg>("sessions/bob")?.generation(), 1);
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    pub fn budget_each(mut self, budget: Intensity) -> Self {
+        let each = Policy::default().budget(budget).on_give_up(GiveUp::Stop);
+        self.base.terms.each = Some(Arc::new(each));
         self
     }
 

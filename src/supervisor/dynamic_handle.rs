@@ -35,6 +35,11 @@ impl DynamicHandle {
         &self.handle
     }
 
+    /// Whether its children have numbers for names.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.state.is_numbered()
+    }
+
     /// Starts a task under a name of the supervisor's choice.
     pub(super) async fn start_task(&self, task: OnceChild) -> Result<StartOutcome, StartChildError> {
         self.handle.start_child(self.state.admit_task(task.into())).await
@@ -145,7 +150,7 @@ impl DynamicHandle {
     /// # Errors
     ///
     /// * Limits that make no sense.
-    /// * `defaults`, `budget_clock` or `max_starting` that differ from those in force
+    /// * `defaults`, `budget_each`, `budget_clock` or `max_starting` that differ from those in force
     ///   ([`NoEffect`](crate::StartError::NoEffect)).
     /// * A supervisor that is not running.
     ///
@@ -268,7 +273,7 @@ impl<A: 'static> Template<A> {
         supervisor.handle.start_children(made).await
     }
 
-    fn make(&self, arguments: A) -> Result<Child, StartChildError> {
+    pub(super) fn make(&self, arguments: A) -> Result<Child, StartChildError> {
         let made = self.supervisor.state.template();
         match made.as_ref().and_then(|made| made.make.downcast_ref::<Make<A>>()) {
             Some(make) => Ok(make(arguments)),

@@ -5,14 +5,14 @@
 //!
 //! Fields have the names of policy files.
 
-use regrow_supervisors::{BudgetClock, Policy, Readiness, Restart, Shutdown};
+use regrow_supervisors::{BudgetClock, Exit, Policy, Readiness, Restart, Shutdown};
 
 use crate::child::{Child, Factory};
 use crate::error::start::StartError;
 use crate::supervisor::description::Description;
 use crate::supervisor::plan::Plan;
 use crate::tree::directory::ChildKind;
-use crate::tree::effect::{Idle, why_idle};
+use crate::tree::effect::{IDLE_AFTER, Idle, why_idle};
 use crate::tree::in_force::TreeOptions;
 use crate::tree::options::Options;
 
@@ -59,6 +59,7 @@ pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<
 pub(crate) fn of_reconfiguration(new: &Options, now: &Options) -> Option<Idle> {
     let said = [
         ("defaults", new.defaults.is_some() && new.defaults != now.defaults),
+        ("budget_each", new.each.is_some() && new.each != now.each),
         ("budget_clock", new.budget_clock != BudgetClock::default() && new.budget_clock != now.budget_clock),
         ("max_starting", new.starts_max.is_some() && new.starts_max != now.starts_max),
     ];
@@ -97,9 +98,17 @@ fn of_leaf(child: &Child) -> Option<Idle> {
         ChildKind::Actor => Some("a message that was handed on to an actor cannot be put back"),
         _ => None,
     };
+    let idle_after = match child.kind {
+        ChildKind::Thread | ChildKind::Actor => why_idle(child.kind, IDLE_AFTER),
+        _ if child.spec.is_restarted_after(&Exit::Normal) => {
+            Some("a permanent service is started again as soon as it ends: make it transient or temporary")
+        }
+        _ => None,
+    };
     let mailbox = leaf.is_given_in_vain.then_some("a partition is reached through the handle of all partitions");
     [
         ("drain", drain.filter(|_| child.drain)),
+        ("idle_after", idle_after.filter(|_| leaf.settings.idle_after.is_some())),
         ("redeliver", redeliver.filter(|_| leaf.redeliveries > 0)),
         ("mailbox", mailbox),
     ]

@@ -30,7 +30,8 @@ pub(crate) struct Ordered {
     pub(crate) finish: Finish,
 }
 
-pub(crate) type Finish = Box<dyn FnOnce(&mut Driver, Result<Answer, OrderError>) + Send>;
+/// Takes the answer to an order, and the children that it described and that were not adopted.
+pub(crate) type Finish = Box<dyn FnOnce(&mut Driver, Result<Answer, OrderError>, Vec<Planned>) + Send>;
 
 /// An order that a machine is carrying out.
 pub(crate) struct Pending {
@@ -102,7 +103,7 @@ impl SupervisorHandle {
             self.refuse_own_boot()?;
         }
         let (reply, replied) = oneshot::channel();
-        let finish: Finish = Box::new(move |driver, result| {
+        let finish: Finish = Box::new(move |driver, result, _| {
             // The caller may have stopped waiting for the answer.
             let _ = reply.send(result.map(|outcome| answer(driver, outcome)));
         });

@@ -112,7 +112,8 @@ impl SupervisorHandle {
         self.start(order, vec![planned], then).await.map_err(StartChildError::of)
     }
 
-    /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on. Its delays
+    /// Starts a child now that is parked, has ended for good ([`GiveUp::Stop`](crate::GiveUp::Stop)), or waits for a
+    /// delay to pass or for services that it depends on. Its delays
     /// begin with the first again, and its own budget is full again. Completes when the start has been ordered. The
     /// [status](Handle::watch) of the child tells whether the start succeeds.
     ///

@@ -36,7 +36,7 @@ impl Driver {
             let error = OrderError::Refused(SpecError::DependencyCycle(cycle));
             // The machine has not seen this order, and will not answer it.
             self.testify(&Saying::Deed(&Action::Answer { call, result: Err(error.clone()) }), now);
-            return finish(self, Err(error));
+            return finish(self, Err(error), planned);
         }
         self.orders.insert(call, Pending { planned, claims, finish });
         self.machine.order(call, order, now);

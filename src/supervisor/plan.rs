@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     init: Option<Init>,
     pub(crate) watch: Option<Arc<dyn Watch>>,
     pub(crate) terms: Options,
+    /// The policy of its direct children, for all that they leave open.
+    siblings: Option<Arc<Policy>>,
 }
 
 pub(crate) struct Planned {
@@ -125,10 +127,10 @@ impl Plan {
     /// The defaults for its children, if `tree` are those of the root. The root's are for services, and directly below
     /// the root for supervisors too.
     pub(crate) fn defaults(&self, tree: Option<&Arc<Policy>>, is_supervisor: bool) -> Defaults {
-        let here = self.terms.defaults.clone();
+        let siblings = self.siblings.clone();
         match self.path.contains('/') {
-            true => Defaults { tree: tree.filter(|_| !is_supervisor).cloned(), siblings: here },
-            false => Defaults { tree: here, siblings: None },
+            true => Defaults { tree: tree.filter(|_| !is_supervisor).cloned(), siblings },
+            false => Defaults { tree: self.terms.defaults.clone(), siblings },
         }
     }
 
@@ -201,12 +203,21 @@ impl Begun {
         }
         // The machine's own checks, before any slot is touched.
         shape.check(children.iter().map(|child| &child.spec)).map_err(|error| StartError::from_spec(&path, error))?;
+        for defaults in [&terms.defaults, &terms.each].into_iter().flatten() {
+            defaults.check().map_err(|error| StartError::BadPolicy { path: format!("{path}/*").into(), error })?;
+        }
+        // A root's defaults are for its whole tree, and the budget of each child is not.
+        let siblings = match (terms.defaults.as_ref().filter(|_| !scope.is_empty()), &terms.each) {
+            (Some(defaults), Some(each)) => Some(Arc::new(Policy::clone(defaults).or(each))),
+            (defaults, each) => defaults.or(each.as_ref()).cloned(),
+        };
         // The slot of a former service is not used: it has a mailbox, in which messages would wait in vain.
         let slot = before.filter(|listed| listed.kind.is_supervisor()).map_or_else(
             || -> Arc<dyn AnySlot> { Slot::<NoMessages>::new(Settings::default()) },
             |listed| listed.slot.clone(),
         );
-        let plan = Plan { path, shape, slot, children: Vec::with_capacity(children.len()), init, watch, terms };
+        let children_max = children.len();
+        let plan = Plan { path, shape, slot, children: Vec::with_capacity(children_max), init, watch, terms, siblings };
         Ok(Self { plan, left: children.into_iter() })
     }
 

@@ -86,8 +86,8 @@ impl Driver {
         if let Report::SignificantEnded { child, exit, is_last } = report {
             return self.significant_ended(child, exit, is_last);
         }
-        if let Report::GaveUp { child, exit, reason } = &report
-            && let Some(why) = self.link(*child, exit.clone(), *reason)
+        if let Report::GaveUp { child, exit, reason, ends_tree } = &report
+            && let Some(why) = self.link(*child, exit.clone(), *reason, *ends_tree)
         {
             self.give_up(why);
         }
@@ -134,6 +134,11 @@ impl Driver {
                 }
                 (child, EventKind::Parked { probe_in: self.time_until(until) })
             }
+            Report::GivenUp { child, exit, reason } => {
+                let Some(why) = self.link(child, exit, reason, false) else { return };
+                self.note_given_up(child, why.clone());
+                (child, EventKind::GivenUp { why })
+            }
             Report::RestartOrdered { child, reason } => {
                 self.take_back_dismissal(child);
                 if let Some(entry) = self.children.get_mut(&child) {
@@ -145,7 +150,11 @@ impl Driver {
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
         };
         let Some(entry) = self.children.get_mut(&child) else { return };
-        entry.has_failed &= !matches!(kind, EventKind::Delayed { .. } | EventKind::Waiting | EventKind::Parked { .. });
+        // The line about such an event has said that the child failed.
+        entry.has_failed &= !matches!(
+            kind,
+            EventKind::Delayed { .. } | EventKind::Waiting | EventKind::Parked { .. } | EventKind::GivenUp { .. }
+        );
         // The fault to be mended is in the dependency, which has its own lines in the log.
         let is_for_others = matches!(kind, EventKind::Parked { .. }) && !services.is_empty();
         let level = if is_for_others { Level::WARN } else { log::level(&kind) };

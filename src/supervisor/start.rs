@@ -39,6 +39,7 @@ impl Driver {
         (entry.asked_at, entry.was_killed) = (None, false);
         entry.control = None;
         entry.set_blame(None);
+        entry.set_given_up(None);
         self.shared.directory.begins(&entry.path);
         entry.close_outdated();
         if std::mem::take(&mut entry.was_supervisor) {
@@ -99,6 +100,9 @@ impl Driver {
         let signals = Signals::new(attempt, span, self.inbox.clone(), &entry.slot, origin);
         if policy.is_some_and(|policy| policy.readiness == Some(Readiness::WhenSaid)) {
             signals.says_ready();
+        }
+        if spec.is_some_and(|spec| spec.is_restarted_after(&Exit::Normal)) {
+            signals.set_comes_back();
         }
         if policy.is_some_and(|policy| policy.reset_after_messages.is_some()) {
             entry.set_handled_before(entry.slot.accounting().handled);

@@ -84,7 +84,7 @@ impl SupervisorHandle {
     fn order_of(&self, planned: Planned, answers: &Arc<Answers>) -> Fact {
         let (order, name) = (Order::StartChild(planned.spec.clone()), planned.path.clone());
         let (supervisor, place) = (self.clone(), Answers::place(answers));
-        let finish: Finish = Box::new(move |driver, result| {
+        let finish: Finish = Box::new(move |driver, result, _| {
             let name = name.rsplit_once('/').map_or(&*name, |(_, name)| name);
             place.answer(match result {
                 Ok(answer) => Ok(driver.outcome(answer)),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Attempt, AutoShutdown, ChildKey, ChildSpec, DependencyGone, Exit, Flags, Intensity, Order, OrderId, Report,
-    StopOrder,
+    Action, Attempt, AutoShutdown, ChildKey, ChildSpec, DependencyGone, Exit, Flags, GiveUpReason, Intensity, Order,
+    OrderId, Report, StopOrder,
 };
 
 use crate::slot::fact::Fact;
@@ -221,7 +221,10 @@ fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
         }
         Report::Parked { child, .. } => (*child, What::Blocked),
         Report::DependencyGone { child, then: DependencyGone::Fail, .. } => (*child, What::Missed),
-        Report::GaveUp { child, .. } => (*child, What::GaveUp),
+        Report::GaveUp { child, reason, .. } => {
+            (*child, What::GaveUp { is_from_below: *reason == GiveUpReason::EndOfTree })
+        }
+        Report::GivenUp { child, .. } => (*child, What::GivenUp),
         Report::Overdue { attempt, .. } | Report::Overran { attempt, .. } => (attempt.child(), What::Overdue),
         Report::Abandoned { attempt } => (attempt.child(), What::Abandon),
         Report::ChildTerminated { .. } | Report::StartError { .. } | Report::ShutdownError { .. } => return None,

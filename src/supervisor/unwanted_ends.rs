@@ -62,10 +62,35 @@ impl Driver {
     }
 
     /// The record of a give-up on this child, with the records of the supervisors below.
-    pub(super) fn link(&self, child: ChildKey, exit: Exit, reason: GiveUpReason) -> Option<Arc<GaveUp>> {
+    pub(super) fn link(
+        &self,
+        child: ChildKey,
+        exit: Exit,
+        reason: GiveUpReason,
+        ends_tree: bool,
+    ) -> Option<Arc<GaveUp>> {
         let entry = self.children.get(&child)?;
         let (supervisor, child, cause) = (self.plan.path.clone(), entry.path.clone(), entry.gave_up().cloned());
-        Some(Arc::new(GaveUp { supervisor, child, exit, reason, cause }))
+        Some(Arc::new(GaveUp { supervisor, child, exit, reason, ends_tree, cause }))
+    }
+
+    /// Notes that this child ends for good. Its mailbox is closed later, by the action that follows.
+    pub(super) fn note_given_up(&mut self, child: ChildKey, why: Arc<GaveUp>) {
+        if let Some(entry) = self.children.get_mut(&child) {
+            entry.slot.fell(false);
+            entry.slot.complete(None);
+            entry.set_given_up(Some(why));
+        }
+    }
+
+    /// Notes for the report the children that have ended for good, as the supervisor ends with its tree.
+    pub(super) fn note_all_given_up(&self) {
+        if self.shared.ending.is_noting() {
+            self.children
+                .values()
+                .filter_map(|entry| entry.given_up())
+                .for_each(|why| self.shared.ending.given_up(why));
+        }
     }
 
     /// Tells subscribers that the supervisor ends itself. Its parent learns it with the end.
@@ -86,11 +111,12 @@ impl Driver {
     /// as if its work were done.
     pub(super) fn significant_ended(&mut self, child: ChildKey, exit: Exit, is_last: bool) {
         let Some(entry) = self.children.get(&child) else { return };
-        let has_fault = exit.is_abnormal() || entry.gave_up().is_some();
+        let has_fault = exit.is_abnormal() || entry.gave_up().is_some() || entry.given_up().is_some();
         // A fault is forgiven if the same child was started again by order and has done its work now.
         let is_forgiven = self.significant_fault.as_ref().is_none_or(|fault| fault.child == entry.path);
         if is_forgiven {
-            self.significant_fault = if has_fault { self.link(child, exit, GiveUpReason::Significant) } else { None };
+            self.significant_fault =
+                if has_fault { self.link(child, exit, GiveUpReason::Significant, false) } else { None };
         }
         if let Some(why) = self.significant_fault.take_if(|_| is_last) {
             self.give_up(why);

@@ -27,15 +27,23 @@ pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
         ("reset_after_messages" | "mailbox", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
             Some("a supervisor takes no messages: set it on its children")
         }
+        ("mailbox", ChildKind::Thread) if field == IDLE_AFTER => {
+            Some("a thread waits for its messages in its own code: it can call `Inbox::stop_if_idle`")
+        }
+        ("mailbox", ChildKind::Actor) if field == IDLE_AFTER => Some("its messages wait in the actor's own mailbox"),
         _ => None,
     }
 }
 
 /// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and
-/// would kill one without them in its code. So only the policy of the task itself sets it.
+/// would kill one without them in its code. An idle time would end services that nothing starts again. So only the
+/// policy of the child itself sets them.
 pub(crate) fn is_left_out(kind: ChildKind, field: &str) -> bool {
-    why_idle(kind, field).is_some() || (kind == ChildKind::Task && field == "watchdog")
+    why_idle(kind, field).is_some() || (kind == ChildKind::Task && field == "watchdog") || field == IDLE_AFTER
 }
+
+/// Name of the field with the time after which an idle service ends.
+pub(crate) const IDLE_AFTER: &str = "mailbox.idle_after";
 
 /// Returns the part of these defaults that is for this kind of child.
 pub(crate) fn inherited(kind: ChildKind, defaults: &Policy) -> Policy {

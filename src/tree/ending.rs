@@ -35,6 +35,7 @@ pub(crate) struct Ending {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes {
     pub(crate) gave_up: Option<Arc<GaveUp>>,
+    pub(crate) given_up: Vec<Arc<GaveUp>>,
     pub(crate) failed: Vec<StopFailure>,
     pub(crate) killed: Vec<Arc<str>>,
     pub(crate) unasked: Vec<Arc<str>>,
@@ -132,6 +133,11 @@ impl Ending {
 
     pub(crate) fn root_gave_up(&self) -> Option<Arc<GaveUp>> {
         lock(&self.notes).gave_up.clone()
+    }
+
+    /// Notes a child that had ended for good before the tree stopped.
+    pub(crate) fn given_up(&self, given_up: &Arc<GaveUp>) {
+        self.note(|notes| notes.given_up.push(given_up.clone()));
     }
 
     /// Notes a child that was asked to stop, and ended by a kill.

@@ -11,6 +11,8 @@ use crate::tree::overrides::{Named, Overrides};
 pub(crate) struct Options {
     /// Policy for children that leave something open; `None` if it is empty. Of the root: for every service.
     pub(crate) defaults: Option<Arc<Policy>>,
+    /// Budget of each child, with what follows when it is used up. Of a dynamic supervisor only.
+    pub(crate) each: Option<Arc<Policy>>,
     /// The settings that the builder names for the supervisor itself, as a child.
     pub(crate) named: Named,
     pub(crate) budget_clock: BudgetClock,

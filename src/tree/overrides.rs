@@ -56,6 +56,7 @@ pub(crate) struct Named {
     pub(crate) overflow: bool,
     pub(crate) on_restart: bool,
     pub(crate) room_wait: bool,
+    pub(crate) idle_after: bool,
 }
 
 /// The settings of the code for children that leave something open.

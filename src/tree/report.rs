@@ -31,6 +31,9 @@ pub struct ShutdownReport {
     pub exit: Exit,
     /// The child on which the root gave up, and the exit that led to it, if the root ended itself.
     pub gave_up: Option<Arc<GaveUp>>,
+    /// Children that were down when the tree stopped, because their budget was used up and their policy says
+    /// [`GiveUp::Stop`](crate::GiveUp::Stop). Children of dynamic supervisors are forgotten, and not among them.
+    pub given_up: Vec<Arc<GaveUp>>,
     /// Children that ended by their own fault while the tree stopped: a failure, a panic, a kill from outside.
     pub failed: Vec<StopFailure>,
     /// Children that were asked to stop and ended only by a kill, in that order.
@@ -50,9 +53,9 @@ pub struct ShutdownReport {
 impl ShutdownReport {
     /// The time is counted from the moment at which the root began to end.
     pub(crate) fn new(path: Arc<str>, exit: Exit, notes: Notes) -> Self {
-        let Notes { gave_up, failed, killed, unasked, abandoned, began, over } = notes;
+        let Notes { gave_up, given_up, failed, killed, unasked, abandoned, began, over } = notes;
         let took = over.zip(began).map(|(over, began)| over.saturating_sub(began)).unwrap_or_default();
-        Self { path, exit, gave_up, failed, killed, unasked, abandoned, refused: None, took }
+        Self { path, exit, gave_up, given_up, failed, killed, unasked, abandoned, refused: None, took }
     }
 
     /// Logs the end of the root. An end that was not clean is a warning with the report.
@@ -69,11 +72,12 @@ impl ShutdownReport {
     /// Whether the end was wanted, and every child stopped as asked.
     ///
     /// It was not if the root gave up or was killed, or if a child failed, panicked, was killed or was abandoned while
-    /// the tree stopped. A child with [`Shutdown::Kill`](crate::Shutdown::Kill) stops as asked when it is killed.
+    /// the tree stopped. Nor was it if a child had ended for good before that (see [`given_up`](Self::given_up)). A child with [`Shutdown::Kill`](crate::Shutdown::Kill) stops as asked when it is killed.
     pub fn is_clean(&self) -> bool {
         self.was_wanted()
             && [&self.killed, &self.unasked, &self.abandoned].iter().all(|names| names.is_empty())
             && self.failed.is_empty()
+            && self.given_up.is_empty()
     }
 
     /// Whether the root ended because it was asked to, or because its work was done. It neither gave up nor was killed,
@@ -112,6 +116,8 @@ impl fmt::Display for ShutdownReport {
             write!(f, "{gave_up}; ")?;
         }
         write!(f, "ended ({}) after {:.1?}", self.exit, self.took)?;
+        let given_up: Vec<_> = self.given_up.iter().map(|why| format!("{} ({})", why.child, why.exit)).collect();
+        say_names(f, "ended for good before that", &given_up)?;
         say_names(f, "failed while it stopped", &self.failed)?;
         say_names(f, "killed", &self.killed)?;
         say_names(f, "killed before it was asked", &self.unasked)?;

@@ -223,7 +223,7 @@ impl Shared {
 impl SlotTree for Shared {
     fn wants_letter(&self, reason: &DeadReason) -> Wanted {
         let level = Log::wants_letter(reason, self.ending.is_noting());
-        Wanted { is_kept: self.dead_letters.get().is_some(), level }
+        Wanted { is_kept: reason.is_kept() && self.dead_letters.get().is_some(), level }
     }
 
     fn log_letter(&self, notice: &Notice, level: Level) {

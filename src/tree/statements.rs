@@ -91,8 +91,13 @@ pub(crate) enum What {
     Rests,
     /// The spec of the child is forgotten.
     Forgotten,
-    /// The supervisor gives up on the child.
-    GaveUp,
+    /// The supervisor gives up on the child, and ends. `is_from_below`: the child is a supervisor that a child below it
+    /// ends with the whole tree.
+    GaveUp {
+        is_from_below: bool,
+    },
+    /// The supervisor ends the child for good, and goes on.
+    GivenUp,
 }
 
 /// A supervisor, and its children in start order.

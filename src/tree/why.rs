@@ -95,7 +95,8 @@ pub struct Why {
     pub supervisor: Option<Arc<str>>,
     /// The child on which this supervisor gave up at its last end, and why. `None` for other children and other ends.
     pub gave_up: Option<Arc<GaveUp>>,
-    /// The reason why its supervisor gave up on this child and does not run.
+    /// The reason why its supervisor gave up on this child. The supervisor does not run, or it goes on and the child is
+    /// down for good ([`GiveUp::Stop`](crate::GiveUp::Stop)).
     pub given_up: Option<Arc<GaveUp>>,
 }
 
@@ -207,7 +208,12 @@ impl Shared {
         let supervisor = self.supervisor_of(scope).ok_or_else(not_found)?;
         Ok(match supervisor.why_child(name).await {
             Ok(Some(Grounds { reasons, gave_up, restarted, now })) => {
-                Why { gave_up, restarted, ..Why::known(path.into(), status, reasons, now) }
+                let given_up = reasons.given_up.map(|reason| {
+                    let (supervisor, child, exit) =
+                        (scope.into(), path.into(), reasons.exit.clone().unwrap_or(Exit::Shutdown));
+                    Arc::new(GaveUp { supervisor, child, exit, reason, ends_tree: false, cause: gave_up.clone() })
+                });
+                Why { gave_up, given_up, restarted, ..Why::known(path.into(), status, reasons, now) }
             }
             Ok(None) => Why::unknown(path.into(), status),
             Err(_) => {
@@ -277,6 +283,9 @@ impl Why {
             (Some(ChildState::Up), _) => write!(f, "is up in generation {generation}."),
             (Some(ChildState::Down), _) if state == ServiceState::Restarting => {
                 f.write_str("is stopped, and is started again together with its group.")
+            }
+            (Some(ChildState::Down), _) if self.given_up.is_some() => {
+                f.write_str("is down for good: only an order brings it back.")
             }
             (Some(ChildState::Down), _) if self.was_terminated => {
                 f.write_str("is down: an order stopped it, and only an order or a restart of its group brings it back.")
@@ -349,7 +358,10 @@ impl Why {
         if let Some(gave_up) = &self.gave_up {
             write!(f, " It {gave_up}.")?;
         }
-        if let Some(given_up) = &self.given_up {
+        if let Some(given_up) = self.given_up.as_ref().filter(|_| self.standing.is_some()) {
+            // The exit was told.
+            write!(f, " Its supervisor does not start it again: {}.", given_up.reason_text())?;
+        } else if let Some(given_up) = &self.given_up {
             write!(f, " That supervisor gave up on it: ")?;
             given_up.say_why(f)?;
             f.write_str(".")?;
@@ -358,7 +370,7 @@ impl Why {
     }
 
     fn say_what_is_left(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.standing.is_none() {
+        if self.standing.is_none() || self.given_up.is_some() {
             return Ok(());
         }
         let is_parked = self.standing == Some(ChildState::Parked);

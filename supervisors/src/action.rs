@@ -97,6 +97,20 @@ pub enum Report {
         exit: Exit,
         /// The reason against one more restart.
         reason: GiveUpReason,
+        /// Whether the supervisors above are to give up too, so that the whole tree ends:
+        /// [`GiveUp::EndTree`](crate::GiveUp::EndTree). The driver hands that on to the supervisor above, with
+        /// [`handle_end_of_tree`](crate::Machine::handle_end_of_tree).
+        ends_tree: bool,
+    },
+    /// A child ends for good, because its budget is used up: [`GiveUp::Stop`](crate::GiveUp::Stop). It rests, or is
+    /// forgotten.
+    GivenUp {
+        /// The child.
+        child: ChildKey,
+        /// The exit that was one too many.
+        exit: Exit,
+        /// The reason against one more restart.
+        reason: GiveUpReason,
     },
     /// A significant child ended and is not restarted (OTP rules 74 to 76).
     SignificantEnded {

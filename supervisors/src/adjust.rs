@@ -31,7 +31,7 @@ impl Core {
         Ok(Done::Now)
     }
 
-    /// Starts a child that is held, and forgets all its failures. The answer comes as soon as the start is ordered.
+    /// Starts a child that is held or has ended for good, and forgets all its failures. The answer comes as soon as the start is ordered.
     pub(crate) fn revive(&mut self, call: OrderId, key: ChildKey) -> Result<(), OrderError> {
         let strategy = self.flags().strategy;
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
@@ -39,6 +39,11 @@ impl Core {
             State::Held(held) => held,
             State::Live(live) if live.is_told() => return Err(OrderError::Stopping),
             State::Live(_) => return Err(OrderError::Running),
+            State::Down if child.history.as_ref().is_some_and(|history| history.given_up.is_some()) => {
+                self.outbox.answer(call, Ok(Answer::Done));
+                self.start(key);
+                return Ok(());
+            }
             State::Down => return Err(OrderError::AlreadyPresent),
         };
         // A start by order costs no unit of the budget.

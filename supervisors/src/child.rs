@@ -11,6 +11,7 @@ use crate::order::OrderId;
 use crate::policy::Readiness;
 use crate::rule::ExitKind;
 use crate::spec::{ChildSpec, Restart, Strategy};
+use crate::why::GiveUpReason;
 
 /// The state of a child, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub(crate) struct Live {
     pub(crate) is_proven: bool,
     /// The attempt never began, because a service that it depends on is gone. Its start fails for that at its deadline.
     pub(crate) never_began: bool,
+    /// The child is a supervisor, and ends because the whole tree is to end.
+    pub(crate) ends_tree: bool,
     /// The exit of an attempt that is killed without having been told to stop. While the attempt is leaving: the exit
     /// that it is about to have, which counts only if it takes too long.
     pub(crate) cause: Option<Box<Exit>>,
@@ -62,7 +65,17 @@ pub(crate) struct StartCall {
 impl Live {
     pub(crate) fn new(attempt: Attempt, since: Duration) -> Self {
         let (stage, ending) = (Stage::Starting, Ending::NotTold);
-        Self { attempt, stage, since, ending, is_slow: false, is_proven: false, never_began: false, cause: None }
+        Self {
+            attempt,
+            stage,
+            since,
+            ending,
+            is_slow: false,
+            is_proven: false,
+            never_began: false,
+            ends_tree: false,
+            cause: None,
+        }
     }
 
     /// Whether the attempt was told to stop, so that its exit is expected.
@@ -77,7 +90,8 @@ impl Live {
             Stage::Up => Some(ExitKind::NotReady),
             Stage::Ready | Stage::Dead(_) => None,
         };
-        Ended { exit, phase, lived: now.saturating_sub(self.since), is_proven: self.is_proven }
+        let lived = now.saturating_sub(self.since);
+        Ended { exit, phase, lived, is_proven: self.is_proven, ends_tree: self.ends_tree }
     }
 }
 
@@ -296,13 +310,20 @@ impl Child {
         self.spec.terms.policy.as_ref().and_then(|policy| policy.readiness).unwrap_or_default()
     }
 
-    /// Whether a group restart passes the child over: it is parked, or an order waits for its start.
+    /// Returns the reason why the policy of the child has ended it for good, while the child is down for that.
+    pub(crate) fn given_up(&self) -> Option<GiveUpReason> {
+        self.history.as_ref()?.given_up.filter(|_| matches!(self.state, State::Down))
+    }
+
+    /// Whether a group restart passes the child over: it is parked, it has ended for good, or an order waits for its
+    /// start.
     pub(crate) fn is_apart(&self) -> bool {
         match &self.state {
             State::Held(held) => {
                 matches!(held.hold, Hold::Parked { .. } | Hold::Blocked { .. }) || self.start_call.is_some()
             }
-            State::Live(_) | State::Down => false,
+            State::Down => self.given_up().is_some(),
+            State::Live(_) => false,
         }
     }
 

@@ -227,7 +227,7 @@ impl Core {
         let Some(child) = self.children.get_mut(key) else { return };
         (child.is_at_rest, child.was_terminated, child.completion) = (false, false, None);
         if let Some(history) = &mut child.history {
-            history.forget_looks();
+            history.begin_start();
         }
         child.is_withdrawn = false;
         let limit = child.start_timeout();

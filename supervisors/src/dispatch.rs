@@ -117,6 +117,12 @@ impl<T: Kind + fmt::Debug> Machine for T {
         self.at(now).leaving(attempt, exit);
     }
 
+    fn handle_end_of_tree(&mut self, attempt: Attempt, now: Duration) {
+        if let Some(live) = self.at(now).children.live_mut(attempt) {
+            live.ends_tree = true;
+        }
+    }
+
     fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
         self.core().is_last_life(attempt, exit)
     }

@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::intensity::{Budget, Intensity};
 use crate::policy::{GiveUp, Policy};
 use crate::rule::ExitKind;
+use crate::why::GiveUpReason;
 
 /// An unexpected end of a life, or a start that failed.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub(crate) struct Ended {
     pub(crate) lived: Duration,
     /// Whether the life handled as many messages as make it a success.
     pub(crate) is_proven: bool,
+    /// Whether the child is a supervisor that ended because the whole tree is to end.
+    pub(crate) ends_tree: bool,
 }
 
 /// The end that led to the present state of a child.
@@ -50,6 +53,8 @@ pub(crate) struct History {
     pub(crate) probes: Steps,
     /// Whether the child is parked, or on probation after that.
     pub(crate) is_half_open: bool,
+    /// Set while the child is down because its policy ended it for good.
+    pub(crate) given_up: Option<GiveUpReason>,
 }
 
 /// Steps on a delay curve, and a budget.
@@ -101,13 +106,17 @@ impl History {
         let probes = match &policy.on_give_up {
             Some(GiveUp::Park(probes)) => probes.clone(),
             // A rule parked the child, and the policy has no schedule.
-            Some(GiveUp::Escalate) | None => GiveUp::probes(Duration::from_secs(30)),
+            Some(GiveUp::Escalate | GiveUp::Stop | GiveUp::EndTree) | None => GiveUp::probes(Duration::from_secs(30)),
         };
         draw(&mut self.probes, &probes, &mut self.chance)
     }
 
-    /// Begins a start. Looks at a missing dependency were no failures, and are forgotten.
-    pub(crate) fn forget_looks(&mut self) {
+    /// Begins a start. Looks at a missing dependency were no failures, and are forgotten. A child that had ended for
+    /// good has its full budget back.
+    pub(crate) fn begin_start(&mut self) {
+        if self.given_up.is_some() {
+            self.clear();
+        }
         if !self.is_half_open {
             self.probes = Steps::default();
         }
@@ -125,7 +134,7 @@ impl History {
     /// Forgets every failure.
     pub(crate) fn clear(&mut self) {
         (self.died, self.unready, self.probes) = Default::default();
-        self.is_half_open = false;
+        (self.is_half_open, self.given_up) = (false, None);
     }
 }
 

@@ -209,6 +209,11 @@ pub trait Machine: Closed + fmt::Debug {
     /// destructors). It has its shutdown time. Then it is killed, and its exit is `exit` nevertheless.
     fn handle_leaving(&mut self, attempt: Attempt, exit: Exit, now: Duration);
 
+    /// The attempt is a supervisor that gave up and ends the whole tree ([`Report::GaveUp`] with `ends_tree`). Comes
+    /// before its exit. When the attempt has ended, this supervisor gives up too, whatever its budget and its policies
+    /// say, also if the attempt was told to stop meanwhile.
+    fn handle_end_of_tree(&mut self, attempt: Attempt, now: Duration);
+
     /// The attempt has ended as `exit`, except for work that was killed and may not end. If that work does not end in
     /// time, the attempt is abandoned, and has ended as `exit`.
     fn handle_remains(&mut self, attempt: Attempt, exit: Exit, now: Duration);

@@ -130,7 +130,20 @@ pub enum Readiness {
 }
 
 /// The reaction to a restart that would be one more than the budget forgives.
+///
+/// ```
+/// use regrow_supervisors::{GiveUp, Intensity, Policy};
+/// use std::time::Duration;
+///
+/// let within = Duration::from_secs(60);
+/// // A session that keeps failing is ended. The other sessions work on.
+/// let session = Policy::default().budget(Intensity::new(3, within)).on_give_up(GiveUp::Stop);
+/// // Without its license the program must not run at all.
+/// let license = Policy::default().budget(Intensity::new(3, within)).on_give_up(GiveUp::EndTree);
+/// # assert!(session.check().is_ok() && license.check().is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub enum GiveUp {
     /// The supervisor stops its children and ends: the failure goes on to its parent ([OTP rule 28](crate::rules)).
     #[default]
@@ -141,6 +154,15 @@ pub enum GiveUp {
     ///
     /// While it is parked the child refuses messages: callers get theirs back at once instead of waiting with it.
     Park(Backoff),
+    /// The child alone ends for good: it is down, and its siblings and its supervisor are left alone. A group restart
+    /// passes it over. Only an order starts it again, with its full budget, or a new life of the supervisor.
+    ///
+    /// A dynamic supervisor forgets the child. The end counts as a failure: the tree is not ready without a child that
+    /// is required. A significant child ends as one that is not restarted.
+    Stop,
+    /// The whole tree ends, for a child that the program cannot live without. Each supervisor above the child ends, the
+    /// innermost first, and none of them asks its own budget.
+    EndTree,
 }
 
 impl GiveUp {
@@ -318,7 +340,7 @@ impl Policy {
         let not_ready = self.not_ready.clone().unwrap_or_default();
         let probes = match &self.on_give_up {
             Some(GiveUp::Park(probes)) => Some(probes),
-            Some(GiveUp::Escalate) | None => None,
+            Some(GiveUp::Escalate | GiveUp::Stop | GiveUp::EndTree) | None => None,
         };
         for backoff in [self.backoff.as_ref(), not_ready.backoff.as_ref(), probes].into_iter().flatten() {
             backoff.check().map_err(PolicyError::Backoff)?;

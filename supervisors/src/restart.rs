@@ -27,7 +27,21 @@ pub(crate) enum Decision {
     /// Restart the child after this delay. If the start is not paid, the budget is charged when its turn comes.
     Restart(Held, Duration),
     Park,
+    /// End the child alone, for good.
+    Stop(GiveUpReason),
     GiveUp(GiveUpReason),
+    /// Give up, and let each supervisor above do the same.
+    EndTree(GiveUpReason),
+}
+
+impl Decision {
+    /// Whether the child is not started again, and its supervisor goes on.
+    pub(crate) fn is_rest(self) -> bool {
+        match self {
+            Self::Rest | Self::Stop(_) => true,
+            Self::Restart(..) | Self::Park | Self::GiveUp(_) | Self::EndTree(_) => false,
+        }
+    }
 }
 
 /// Whether a life that was ready for this time, if it was ready, is a success.
@@ -62,6 +76,14 @@ fn reaction(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Reaction 
     }
 }
 
+impl ChildSpec {
+    /// Whether a life that was ready and ends as `exit` is followed by another one, as its restart type and its rules
+    /// say. Budgets and strategies are left aside.
+    pub fn is_restarted_after(&self, exit: &Exit) -> bool {
+        reaction(self, exit, None).then == RuleAction::Restart
+    }
+}
+
 impl Core {
     /// Whether no automatic start follows if this attempt, which is up, ends as `exit`.
     pub(crate) fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
@@ -79,6 +101,10 @@ impl Core {
     pub(crate) fn decide(&mut self, key: ChildKey, ended: Ended) -> Decision {
         let now = self.meter.now();
         let Some(child) = self.children.get_mut(key) else { return Decision::Rest };
+        if ended.ends_tree {
+            child.history_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
+            return Decision::EndTree(GiveUpReason::EndOfTree);
+        }
         let is_start = ended.phase == Some(ExitKind::StartFailed);
         let Reaction { then, rule, counts } = reaction(&child.spec, &ended.exit, ended.phase);
         let Some(policy) = child.spec.terms.policy.clone() else {
@@ -152,13 +178,24 @@ impl Core {
         }
         // A budget without a limit is never used up.
         let (left, restarts_max, within) = budget.left(now)?;
-        match policy.as_ref().and_then(|policy| policy.on_give_up.as_ref()) {
-            Some(GiveUp::Park(_)) => Some(Decision::Park),
-            Some(GiveUp::Escalate) | None => {
-                let left = BudgetLeft { left, restarts_max, within, is_own };
-                Some(Decision::GiveUp(GiveUpReason::Budget(left)))
-            }
-        }
+        let reason = GiveUpReason::Budget(BudgetLeft { left, restarts_max, within, is_own });
+        Some(match policy.as_ref().and_then(|policy| policy.on_give_up.as_ref()) {
+            Some(GiveUp::Park(_)) => Decision::Park,
+            Some(GiveUp::Stop) => Decision::Stop(reason),
+            Some(GiveUp::EndTree) => Decision::EndTree(reason),
+            Some(GiveUp::Escalate) | None => Decision::GiveUp(reason),
+        })
+    }
+
+    /// Notes that the child ends for good, and reports that. It has no process.
+    pub(crate) fn give_up_on(&mut self, key: ChildKey, reason: GiveUpReason) {
+        let exit = self.latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+        self.vacate(key);
+        let Some(child) = self.children.get_mut(key) else { return };
+        child.history_mut().given_up = Some(reason);
+        // A permanent child may have ended normally, and too often. Its dependents must not take that for a success.
+        child.completion = None;
+        self.outbox.report(Report::GivenUp { child: key, exit, reason });
     }
 
     /// Parks a child until its next probe. Its siblings are left alone.

@@ -16,6 +16,7 @@ use crate::renewal::Renew;
 use crate::restart::Decision;
 use crate::shutdown::Stop;
 use crate::spec::ChildSpec;
+use crate::why::GiveUpReason;
 
 /// The decisions that each kind of supervisor makes in its own way.
 pub(crate) trait Kind {
@@ -93,22 +94,23 @@ pub(crate) trait Transitions: Kind {
                 self.core_mut().report_exit(key, &ended.exit);
                 let exit = ended.exit.clone();
                 let decision = self.core_mut().decide(key, ended);
-                let is_last = decision == Decision::Rest && is_significant && self.core().is_last_significant();
-                // Dependents of the child are stopped soon: nothing else is decided about them.
-                self.core_mut().expect_end(is_last);
-                self.follow(key, decision);
-                self.core_mut().expect_end(false);
-                if decision == Decision::Rest && is_significant {
-                    self.core_mut().outbox.report(Report::SignificantEnded { child: key, exit, is_last });
-                    if is_last {
-                        self.end(Exit::Shutdown, false);
-                    }
+                if decision.is_rest() && is_significant {
+                    self.significant_ends(key, decision, exit);
+                } else {
+                    self.follow(key, decision);
                 }
             }
             Event::Retry(key) => {
                 let Some(decision) = self.core_mut().take_turn(key) else { return };
-                self.follow(key, decision);
-                if decision == Decision::Park {
+                let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
+                if decision.is_rest() && is_significant {
+                    self.core_mut().vacate(key);
+                    let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+                    self.significant_ends(key, decision, exit);
+                } else {
+                    self.follow(key, decision);
+                }
+                if (decision == Decision::Park || decision.is_rest()) && !self.core().is_ending() {
                     self.start_left_behind();
                 }
             }
@@ -122,17 +124,39 @@ pub(crate) trait Transitions: Kind {
             Decision::Rest => self.rest(key),
             Decision::Restart(held, delay) => self.restart(key, delay, held),
             Decision::Park => self.core_mut().park(key),
-            // An exit `shutdown` would look like an end that was ordered.
-            Decision::GiveUp(_) if self.is_not_up_yet() => {
-                let cause = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
-                self.fail_boot(key, cause);
+            Decision::Stop(reason) => {
+                self.core_mut().give_up_on(key, reason);
+                self.rest(key);
             }
-            Decision::GiveUp(reason) => {
-                let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
-                self.core_mut().outbox.report(Report::GaveUp { child: key, exit, reason });
-                self.end(Exit::Shutdown, false);
-            }
+            Decision::GiveUp(reason) => self.give_up(key, reason, false),
+            Decision::EndTree(reason) => self.give_up(key, reason, true),
         }
+    }
+
+    /// Lets a significant child rest, and ends the supervisor if that child was the last one (OTP rules 74 to 76).
+    fn significant_ends(&mut self, key: ChildKey, decision: Decision, exit: Exit) {
+        let is_last = self.core().is_last_significant();
+        // Dependents of the child are stopped soon: nothing else is decided about them.
+        self.core_mut().expect_end(is_last);
+        self.follow(key, decision);
+        self.core_mut().expect_end(false);
+        self.core_mut().outbox.report(Report::SignificantEnded { child: key, exit: exit.clone(), is_last });
+        if is_last && self.is_not_up_yet() && !matches!(decision, Decision::Rest) {
+            self.fail_boot(key, exit);
+        } else if is_last {
+            self.end(Exit::Shutdown, false);
+        }
+    }
+
+    /// Ends the supervisor because of this child (OTP rule 28).
+    fn give_up(&mut self, key: ChildKey, reason: GiveUpReason, ends_tree: bool) {
+        let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+        let is_boot = self.is_not_up_yet();
+        if ends_tree || !is_boot {
+            self.core_mut().outbox.report(Report::GaveUp { child: key, exit: exit.clone(), reason, ends_tree });
+        }
+        // At the boot an exit `shutdown` would look like an end that was ordered.
+        if is_boot { self.fail_boot(key, exit) } else { self.end(Exit::Shutdown, false) }
     }
 
     /// Handles a start that was answered with *ignore* (OTP rules 10, 30, 81).
@@ -153,8 +177,13 @@ pub(crate) trait Transitions: Kind {
         let key = attempt.child();
         let now = self.core().meter.now();
         let Some(live) = self.core_mut().vacate(key) else { return };
+        let ends_tree = live.ends_tree && !self.core().is_ending();
         if let Some(start) = self.core_mut().take_start_call(key) {
-            return self.start_order_failed(key, start, exit);
+            self.start_order_failed(key, start, exit);
+            if ends_tree {
+                self.give_up(key, GiveUpReason::EndOfTree, true);
+            }
+            return;
         }
         self.core_mut().answer_renewals(key, &Err(OrderError::Failed(exit.clone())));
         // A killed supervisor reports nothing.
@@ -169,14 +198,19 @@ pub(crate) trait Transitions: Kind {
             // OTP rule 11, unless a rule decided about the end.
             Decision::Restart(..) if self.is_booting(key) && !self.core().is_by_rule(key) => self.fail_boot(key, exit),
             Decision::Restart(held, delay) => self.try_again(key, delay, held),
-            Decision::Rest | Decision::Park | Decision::GiveUp(_) => self.follow(key, decision),
+            Decision::Rest | Decision::Park | Decision::Stop(_) | Decision::GiveUp(_) | Decision::EndTree(_) => {
+                self.follow(key, decision);
+            }
         }
     }
 
     /// Ends the supervisor after a failure at boot. Elder children are stopped, and no budget is charged (OTP rule 11).
     fn fail_boot(&mut self, key: ChildKey, cause: Exit) {
-        let Some(child) = self.core().children.get(key) else { return };
-        let exit = Exit::ChildFailedToStart { child: child.spec.id.clone(), cause: cause.into() };
+        // A temporary child may be forgotten.
+        let exit = match self.core().children.get(key) {
+            Some(child) => Exit::ChildFailedToStart { child: child.spec.id.clone(), cause: cause.into() },
+            None => cause,
+        };
         self.end(exit, false);
     }
 
@@ -193,9 +227,7 @@ pub(crate) trait Transitions: Kind {
     /// Handles the end of a child that was told to stop.
     fn stopped(&mut self, key: ChildKey, exit: &Exit) {
         let is_quiet = self.core().is_killing() || self.core().is_expected(key, exit);
-        if self.core_mut().vacate(key).is_none() {
-            return;
-        }
+        let Some(live) = self.core_mut().vacate(key) else { return };
         if !is_quiet {
             self.core_mut().outbox.report(Report::ShutdownError { child: key, exit: exit.clone() });
         }
@@ -206,6 +238,10 @@ pub(crate) trait Transitions: Kind {
         }
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.core_mut().outbox.answer(call, Ok(Answer::Done));
+        }
+        // The end of the tree is not lost because the child was told to stop for another reason meanwhile.
+        if live.ends_tree && !self.core().is_ending() {
+            self.give_up(key, GiveUpReason::EndOfTree, true);
         }
     }
 

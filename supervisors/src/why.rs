@@ -38,6 +38,8 @@ pub struct Reasons {
     pub waits_for: Vec<Arc<str>>,
     /// Services that the child depends on and that are gone for good. Its next start has to do without them.
     pub lost: Vec<Arc<str>>,
+    /// The reason why the policy of the child ended it for good, while the child is down for that.
+    pub given_up: Option<GiveUpReason>,
     /// Whether the budget was used up and the child is parked for it, or on probation.
     pub is_half_open: bool,
     /// The time for which a life has to be ready for the curve to start again at its first delay.
@@ -57,7 +59,7 @@ pub struct BudgetLeft {
     pub is_own: bool,
 }
 
-/// The reason why a supervisor ended itself over a child.
+/// The reason why a supervisor ended itself over a child, or ended a child for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GiveUpReason {
@@ -67,6 +69,9 @@ pub enum GiveUpReason {
     Rule(usize),
     /// The child was significant and is not restarted ([OTP rules 74 to 76](crate::rules)).
     Significant,
+    /// The child is a supervisor that ended because a child below it ends the whole tree:
+    /// [`GiveUp::EndTree`](crate::GiveUp::EndTree).
+    EndOfTree,
 }
 
 impl Reasons {
@@ -104,6 +109,7 @@ impl Reasons {
             next_try: held.and_then(|held| held.hold.until()),
             waits_for: if held.is_some() { core.missing(key).cloned().collect() } else { Vec::new() },
             lost: core.lost(key).cloned().collect(),
+            given_up: child.given_up(),
             is_half_open,
             reset_after: policy.reset_time().or(core.meter.budget().period()),
         })

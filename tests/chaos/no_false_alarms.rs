@@ -126,3 +126,18 @@ fn thousands_of_trees_drawn_at_random_are_not_held_guilty() {
     let first = number("FIRST", 0);
     without_alarms(&random_trees::trees(), first..first + number("SEEDS", 2000));
 }
+
+#[test]
+fn a_child_that_ends_for_good_or_with_its_tree_ends_as_its_policy_says() {
+    for then in [GiveUp::Stop, GiveUp::EndTree] {
+        let tree = move || {
+            let journal = Journal::new();
+            let own = Policy::default().budget(Intensity::new(2, 5 * SEC)).on_give_up(then.clone());
+            let ends = journal.probe("b").policy(own);
+            let sub =
+                Supervisor::rest_for_one("sub").budget(Intensity::unlimited()).child(journal.probe("a")).child(ends);
+            app([Child::from(sub.child(journal.probe("c"))), Child::from(journal.probe("d"))])
+        };
+        without_alarms(&killing("app/**", tree), 0..8);
+    }
+}

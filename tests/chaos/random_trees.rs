@@ -111,7 +111,11 @@ impl Draw {
             policy = policy.budget(self.intensity());
         }
         if self.one_in(3) {
-            policy = policy.on_give_up(GiveUp::Park(self.backoff()));
+            policy = policy.on_give_up(match self.random.u32(0..8) {
+                0 => GiveUp::EndTree,
+                1..4 => GiveUp::Stop,
+                _ => GiveUp::Park(self.backoff()),
+            });
         }
         if self.one_in(4) {
             policy = policy.reset_after(self.ms(800) + MS);

@@ -112,6 +112,11 @@ fn stopping_prints_what_its_golden_file_says() {
 }
 
 #[test]
+fn requests_prints_what_its_golden_file_says() {
+    prints_what_its_golden_file_says("requests", &[]);
+}
+
+#[test]
 fn cyclic_prints_what_its_golden_file_says() {
     prints_what_its_golden_file_says("cyclic", &[]);
 }

@@ -15,3 +15,4 @@ mod room_reported;
 mod room_time;
 mod small_promises;
 mod stress;
+mod unwanted_calls;

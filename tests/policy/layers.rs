@@ -252,3 +252,15 @@ fn an_explanation_prints_as_a_table() {
     let line = table.lines().find(|line| line.trim_start().starts_with("delay")).expect("there is a line for it");
     assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["delay", "400ms", "policy.toml:22", "child,", "file"]);
 }
+
+#[test]
+fn a_service_that_may_end_when_it_is_idle_is_named_by_its_path_and_may_not_be_permanent() {
+    let policies = Policies::parse("[defaults]\nmailbox = { idle_after = \"10m\" }\n", "policy.toml").unwrap();
+    expect(&policies, "shop/till", "mailbox.idle_after", "off", "default");
+    let text = "[path.\"shop/till\"]\nrestart = \"transient\"\nmailbox = { idle_after = \"10m\" }\n";
+    let policies = Policies::parse(text, "policy.toml").unwrap();
+    expect(&policies, "shop/till", "mailbox.idle_after", "10m", "policy.toml:3");
+    let policies = Policies::parse(&text.replace("transient", "permanent"), "policy.toml").unwrap();
+    let told = policies.explain("shop/till", None).to_string();
+    assert!(told.contains("`shop/till` would end when it is idle, and be started again at once"), "{told}");
+}

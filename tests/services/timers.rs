@@ -61,18 +61,142 @@ async fn no_timer_of_the_old_incarnation_ticks_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_a_timer_has_sent_stays_sent() {
+async fn a_message_that_a_timer_has_sent_stays_sent_when_the_timer_is_cancelled() {
     let (_tree, handle) = tree_of(worker("worker")).await;
-    let (log, held) = (Log::default(), hold());
+    let log = Log::default();
     let note = log.note(1);
     let timer = through(&handle, |ctx| ctx.send_after(SECOND, note)).await;
-    handle.cast(held.0).unwrap();
+    let held = busy(&handle).await;
     sleep(2 * SECOND).await;
     assert_eq!(handle.accounting().queued, 1);
     timer.cancel();
+    held.release();
+    caught_up(&handle).await;
+    assert_eq!((log.seen(), handle.generation()), (vec![1], 1));
+}
+
+// Case t20 of the reports. In Akka and Pekko (#26650), timer messages of an old incarnation reached the new one.
+#[tokio::test(start_paused = true)]
+async fn what_a_timer_has_sent_does_not_reach_the_next_incarnation_unless_it_is_kept() {
+    for keeps in [false, true] {
+        let (tree, handle) = tree_of(worker("worker").capacity(8)).await;
+        let letters = tree.dead_letters();
+        let log = Log::default();
+        let (ticks, note, other) = (log.clone(), log.note(7), log.note(9));
+        through(&handle, move |ctx| {
+            let timers = [ctx.send_after(SECOND, note), ctx.interval(2 * SECOND, move || ticks.note(2))];
+            if keeps {
+                drop(timers.map(regrow::LinkedTask::keep_messages));
+            }
+        })
+        .await;
+        let held = busy(&handle).await;
+        sleep(5 * SECOND).await;
+        handle.cast(other).unwrap();
+        assert_eq!(handle.accounting().queued, 4, "three of timers, and one of a peer");
+        handle.kill().unwrap();
+        caught_up(&handle).await;
+        drop(held);
+        let (seen, lost) = if keeps { (vec![7, 2, 2, 9], 0) } else { (vec![9], 3) };
+        assert_eq!((log.seen(), handle.generation()), (seen, 2));
+        let books = handle.accounting();
+        assert!(books.is_balanced() && books.dead_lettered == lost, "{books}");
+        assert!(letters.is_empty(), "counted, and not kept");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_waited_for_room_in_its_own_life_does_not_reach_the_next_one() {
+    let (_tree, handle) = tree_of(worker("worker").capacity(1)).await;
+    let log = Log::default();
+    let (first, second) = (log.note(1), log.note(2));
+    let gate = handle.clone();
+    through(&handle, move |ctx| [ctx.send_after(SECOND, first), ctx.send_after(2 * SECOND, second)]).await;
+    let held = busy(&handle).await;
+    sleep(3 * SECOND).await;
+    assert_eq!(gate.accounting().queued, 1, "the other one waits for room");
     handle.kill().unwrap();
     caught_up(&handle).await;
-    assert_eq!((log.seen(), handle.generation()), (vec![1], 2));
+    drop(held);
+    assert!(log.seen().is_empty() && handle.accounting().is_balanced(), "{:?}", log.seen());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_ends_its_incarnation_is_not_redelivered() {
+    use crate::common::redelivering::{self as other, Diary, Way, times};
+    struct Ticking(Diary);
+    impl regrow::Service for Ticking {
+        type Msg = other::Msg;
+        async fn handle(&mut self, msg: other::Msg, ctx: &mut regrow::Context<Self>) -> anyhow::Result<()> {
+            match msg {
+                other::Msg::Note(number) => {
+                    self.0.write(number);
+                    drop(ctx.send_after(SECOND, other::Msg::Trouble(2, Way::Panic, times(9))));
+                }
+                other::Msg::Trouble(number, ..) => {
+                    self.0.write(number);
+                    panic!("a tick that panics");
+                }
+                _ => {}
+            }
+            Ok(())
+        }
+    }
+    let diary = Diary::default();
+    let ticking = regrow::Child::service_with("clerk", diary.clone(), |diary, _| async { Ok(Ticking(diary)) });
+    let (_tree, handle) = other::tree_of(ticking.redeliver(3)).await;
+    handle.cast(other::Msg::Note(1)).unwrap();
+    other::until_generation(&handle, 2).await;
+    sleep(10 * SECOND).await;
+    let books = handle.accounting();
+    assert_eq!((diary.seen(), handle.generation(), books.dead_lettered), (vec![1, 2], 2, 1), "{books}");
+    assert!(books.is_balanced() && books.queued == 0, "{books}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_tick_reaches_another_life_whatever_happens_to_the_lives() {
+    struct Ticker(u64);
+    enum Tick {
+        Of(u64),
+        Peer,
+    }
+    impl regrow::Service for Ticker {
+        type Msg = Tick;
+        async fn handle(&mut self, tick: Tick, _: &mut regrow::Context<Self>) -> anyhow::Result<()> {
+            match tick {
+                Tick::Of(life) if life != self.0 => {
+                    eprintln!("a tick of {life} in {}", self.0);
+                    std::process::abort();
+                }
+                Tick::Of(_) => {}
+                Tick::Peer => tokio::task::yield_now().await,
+            }
+            Ok(())
+        }
+    }
+    for seed in 0..10 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let ticker = regrow::Child::service("ticker", |ctx: regrow::Context<Ticker>| async move {
+            let life = ctx.attempt();
+            for period in [20, 30, 50] {
+                ctx.interval(Duration::from_micros(period), move || Tick::Of(life));
+            }
+            Ok(Ticker(life))
+        });
+        let tree = soon(forgiving(regrow::Strategy::OneForOne).child(ticker.capacity(16)).start()).await.unwrap();
+        let handle = tree.lookup::<Tick>("app/ticker").unwrap();
+        for _ in 0..300 {
+            let _ = handle.cast(Tick::Peer);
+            match rng.u8(..16) {
+                0 => drop(handle.kill()),
+                1..6 => sleep(Duration::from_micros(rng.u64(..200))).await,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+        soon(tree.shutdown()).await;
+        let books = handle.accounting();
+        assert!(books.is_balanced() && books.attempts > 1, "seed {seed}: {books}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{GiveUp, Intensity, RuleAction};
+use regrow_supervisors::{AutoShutdown, GiveUp, Intensity, RuleAction};
 
 use crate::chaos::judge::child::Held;
 use crate::chaos::judge::reading::{self, Phase, Tri};
@@ -73,10 +73,36 @@ impl SupervisorView {
         self.probe(path, probe_in, at, is_certain, found);
     }
 
-    pub(super) fn gave_up(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+    /// Takes the end of a child for good: its policy says so, and its budget may be spent.
+    pub(super) fn given_up(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
         let Some(child) = self.children.get(path) else { return };
-        let parks = matches!(child.spec.policy_rule().on_give_up, Some(GiveUp::Park(_)));
-        let is_free = child.is_ordered || self.is_booting || !child.spec.dependencies().is_empty();
+        let stops = matches!(child.spec.policy_rule().on_give_up, Some(GiveUp::Stop));
+        let is_free = child.is_ordered || !child.spec.dependencies().is_empty();
+        let call = child.call.clone();
+        let is_loose = call.as_ref().is_some_and(|call| call.is_loose);
+        let is_due = match &call {
+            Some(call) => stops && call.restarts() && self.may_be_spent(path, at),
+            None => false,
+        };
+        if !is_due && !is_loose && !is_free {
+            let left = match &call {
+                Some(call) => self.what_is_left(path, call.phase, at),
+                None => "it has not failed".to_owned(),
+            };
+            self.find(found, Claim::Budget, at, format!("{path} is ended for good: {left}"));
+        }
+        if let Some(child) = self.children.get_mut(path) {
+            // What follows is not a restart that is missing. An order gives the child its budget back.
+            (child.call, child.history) = (None, Default::default());
+            self.may_end |= child.spec.is_significant() && self.auto_shutdown != AutoShutdown::Never;
+        }
+    }
+
+    pub(super) fn gave_up(&mut self, path: &Arc<str>, is_from_below: bool, at: Duration, found: &mut Vec<Violation>) {
+        let Some(child) = self.children.get(path) else { return };
+        // A supervisor that a child below ends with the whole tree asks no budget.
+        let parks = matches!(child.spec.policy_rule().on_give_up, Some(GiveUp::Park(_) | GiveUp::Stop));
+        let is_free = child.is_ordered || self.is_booting || is_from_below || !child.spec.dependencies().is_empty();
         match child.call.clone() {
             Some(call) => {
                 let is_due = match call.then {

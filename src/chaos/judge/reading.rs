@@ -129,7 +129,8 @@ pub(super) fn success_after(policy: &Policy, shared: Intensity) -> Option<Durati
 pub(super) fn probes(policy: &Policy) -> Backoff {
     match &policy.on_give_up {
         Some(GiveUp::Park(probes)) => probes.clone(),
-        Some(GiveUp::Escalate) | None => Backoff::new(Duration::from_secs(30)).max_delay(Duration::from_secs(3600)),
+        // The other reactions have no schedule.
+        _ => Backoff::new(Duration::from_secs(30)).max_delay(Duration::from_secs(3600)),
     }
 }
 

@@ -149,7 +149,7 @@ impl SupervisorView {
             What::Start(attempt) => self.start(path, attempt, at, found),
             What::Ask | What::Kill => self.stop(path, at, found),
             // Members of its group are started without it.
-            What::Waits | What::Parked(_) | What::Blocked | What::Rests if self.last_busy < at => {
+            What::Waits | What::Parked(_) | What::Blocked | What::GivenUp | What::Rests if self.last_busy < at => {
                 self.last_busy = at;
                 self.release(path, at);
                 self.hear_of(path, what, at, found);
@@ -169,7 +169,8 @@ impl SupervisorView {
                 self.pending.remove(path);
                 self.busy.remove(path);
             }
-            What::GaveUp => self.gave_up(path, at, found),
+            What::GaveUp { is_from_below } => self.gave_up(path, is_from_below, at, found),
+            What::GivenUp => self.given_up(path, at, found),
         }
     }
 

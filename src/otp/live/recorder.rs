@@ -238,6 +238,7 @@ impl Watch for Witness {
             | Report::Waiting { .. }
             | Report::DependencyGone { .. }
             | Report::Parked { .. }
+            | Report::GivenUp { .. }
             | Report::Overdue { .. }
             | Report::Overran { .. }
             | Report::RestartOrdered { .. } => return,

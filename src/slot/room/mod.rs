@@ -25,9 +25,10 @@ use std::time::Duration;
 
 use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
-use crate::slot::Slot;
+use crate::slot::current::Caller;
 use crate::slot::limit::Limit;
 use crate::slot::queue::Envelope;
+use crate::slot::{IfFull, Push, Slot};
 pub(crate) use in_line::InLine;
 
 /// Length of a wait for room from which on the log and `why` report it.
@@ -66,6 +67,8 @@ pub(crate) trait Sending<M>: Future<Output = Result<(), Refused<M>>> + Unpin + S
     fn due(&self) -> Option<std::time::Instant>;
     /// Stops waiting for this reason, unless the outcome is there by now (invariant 2).
     fn give_up(&mut self, refusal: Refusal) -> Result<(), Refused<M>>;
+    /// Tries once more and obeys the overflow policy, if the message is not in line yet. One that is gives up.
+    fn try_now(&mut self) -> Result<(), Refused<M>>;
 }
 
 impl<M: Send + 'static> Sending<M> for ForRoom<M> {
@@ -85,6 +88,22 @@ impl<M: Send + 'static> Sending<M> for ForRoom<M> {
             Stage::Unsent(envelope) => Err((refusal, envelope.message)),
             Stage::InLine(mut in_line) => in_line.give_up(refusal),
             Stage::Done => panic!("a wait for room was polled after it had completed"),
+        }
+    }
+
+    fn try_now(&mut self) -> Result<(), Refused<M>> {
+        let Envelope { message, call } = match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Unsent(envelope) => envelope,
+            Stage::InLine(mut in_line) => return in_line.give_up(Refusal::Full),
+            Stage::Done => panic!("a wait for room was polled after it had completed"),
+        };
+        let pushed = match call {
+            Some(call) => self.slot.push_call(message, call, Caller::here().signals, IfFull::ObeyPolicy),
+            None => self.slot.push(message, IfFull::ObeyPolicy),
+        };
+        match pushed {
+            Push::Accepted => Ok(()),
+            Push::Refused(refusal, message, _) => Err((refusal, message)),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use regrow_supervisors::{Action, Attempt, ChildSpec, Exit, Flags, Intensity, Strategy};
+use regrow_supervisors::{Action, Attempt, ChildSpec, Exit, Flags, Intensity, Report, Strategy};
 
 use super::sim::Sim;
 use super::{IntoSpec, MS};
@@ -78,6 +78,8 @@ struct Node {
     plans: BTreeMap<String, Plan>,
     bodies: BTreeMap<Attempt, Body>,
     is_up: bool,
+    /// It gave up for the whole tree.
+    ends_tree: bool,
 }
 
 /// What a supervisor becomes for its parent.
@@ -101,6 +103,7 @@ impl Node {
             plans: children.iter().map(|child| (child.spec.id().to_owned(), child.clone())).collect(),
             bodies: BTreeMap::new(),
             is_up: false,
+            ends_tree: false,
         }
     }
 
@@ -109,7 +112,9 @@ impl Node {
         let mut fates = Vec::new();
         loop {
             while let Some(action) = self.sim.act() {
-                self.sim.hear_all();
+                while let Some(report) = self.sim.hear() {
+                    self.ends_tree |= matches!(report, Report::GaveUp { ends_tree: true, .. });
+                }
                 match action {
                     Action::Start(attempt) => self.start(attempt, stage),
                     Action::Ask(attempt) => self.end_child(attempt, Exit::Shutdown, stage),
@@ -150,11 +155,16 @@ impl Node {
         let mut heard = Vec::new();
         for (&attempt, body) in &mut self.bodies {
             if let Body::Nested(node) = body {
-                heard.extend(node.run(stage).into_iter().map(|fate| (attempt, fate)));
+                let fates = node.run(stage);
+                let ends_tree = node.ends_tree;
+                heard.extend(fates.into_iter().map(|fate| (attempt, fate, ends_tree)));
             }
         }
         let has_news = !heard.is_empty();
-        for (attempt, fate) in heard {
+        for (attempt, fate, ends_tree) in heard {
+            if ends_tree {
+                self.sim.tell(|machine, now| machine.handle_end_of_tree(attempt, now));
+            }
             match fate {
                 Fate::Up => self.sim.started(attempt),
                 Fate::Failed(exit) => {

@@ -134,6 +134,13 @@ impl Script {
     }
 
     /// It begins to end by itself.
+    /// The supervisor of this name gave up for the whole tree, and is ending.
+    pub(crate) fn ends_tree_below(&mut self, name: &str) -> &mut Self {
+        let attempt = self.attempt(name);
+        self.sim.tell(|machine, now| machine.handle_end_of_tree(attempt, now));
+        self
+    }
+
     pub(crate) fn leaves(&mut self, name: &str, exit: Exit) -> &mut Self {
         self.sim.leaving(self.attempt(name), exit);
         self
@@ -457,7 +464,7 @@ impl Script {
             }
         }
         while let Some(report) = self.sim.hear() {
-            if let Report::GaveUp { child, exit, reason } = &report {
+            if let Report::GaveUp { child, exit, reason, .. } = &report {
                 self.gave_up = Some((self.names[child].clone(), exit.to_string(), *reason));
             }
             let words = self.report_words(&report);
@@ -526,7 +533,9 @@ impl Script {
             Report::ChildTerminated { child, exit } => format!("child_terminated {} {exit}", name(child)),
             Report::StartError { child, exit } => format!("start_error {} {exit}", name(child)),
             Report::ShutdownError { child, exit } => format!("shutdown_error {} {exit}", name(child)),
+            Report::GaveUp { child, ends_tree: true, .. } => format!("ended_tree {}", name(child)),
             Report::GaveUp { child, .. } => format!("gave_up {}", name(child)),
+            Report::GivenUp { child, exit, .. } => format!("given_up {} {exit}", name(child)),
             Report::SignificantEnded { child, is_last: true, .. } => format!("last_significant_ended {}", name(child)),
             Report::SignificantEnded { child, .. } => format!("significant_ended {}", name(child)),
             Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),

@@ -9,6 +9,7 @@ mod budgets;
 mod delay;
 mod dependencies;
 mod exit_rules;
+mod give_up;
 mod groups;
 mod park;
 mod ready;

@@ -54,7 +54,11 @@ fn policy(name: &str, dice: &mut Dice) -> Policy {
         policy = policy.budget(budget(dice));
     }
     if dice.one_in(2) {
-        policy = policy.on_give_up(GiveUp::Park(Backoff::new(100 * MS).max_delay(700 * MS)));
+        policy = policy.on_give_up(match dice.below(4) {
+            0 => GiveUp::Stop,
+            1 if dice.one_in(4) => GiveUp::EndTree,
+            _ => GiveUp::Park(Backoff::new(100 * MS).max_delay(700 * MS)),
+        });
     }
     if dice.one_in(4) {
         policy = policy.not_ready(NotReady::default().budget(budget(dice)).backoff(curve(dice)));

@@ -102,6 +102,7 @@ impl Model {
             | Report::Waiting { .. }
             | Report::DependencyGone { .. }
             | Report::Parked { .. }
+            | Report::GivenUp { .. }
             | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }

@@ -39,6 +39,7 @@ mod start;
 pub(crate) mod start_limits;
 pub(crate) mod start_many;
 pub(crate) mod stop_order;
+pub(crate) mod subtrees;
 pub(crate) mod tasks;
 pub(crate) mod testimony;
 mod tree;

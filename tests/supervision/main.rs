@@ -40,4 +40,5 @@ mod stop_order;
 mod stopped_with_group;
 mod stopping;
 mod strategies;
+mod subtrees;
 mod task_pool;

@@ -244,6 +244,7 @@ impl Core {
         let key = attempt.child();
         let Some(live @ Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
         self.prompt.mark_done(live);
+        let errand = live.errand.take();
         self.children.change(key, |child| {
             (child.has_lived, child.is_closed) = (true, false);
             if let State::Live(live) = &mut child.state {
@@ -254,9 +255,7 @@ impl Core {
             self.outbox.answer(call, Ok(Answer::Started(attempt)));
         }
         self.answer_renewals(key, &Ok(Answer::Started(attempt)));
-        if let Some(live) = self.children.live_mut(attempt)
-            && let Some(Errand::RenewWhenUp(name)) = live.errand.take().map(|errand| *errand)
-        {
+        if let Some(Errand::RenewWhenUp(name)) = errand.map(|errand| *errand) {
             self.inbox.push(Event::Renew { attempt, name });
         }
         if self.children.get(key).is_some_and(|child| child.readiness() == Readiness::WhenUp) {

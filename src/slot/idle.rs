@@ -18,10 +18,11 @@ use crate::slot::status::ServiceState;
 
 impl<M: Send + 'static> Slot<M> {
     /// Closes the mailbox and lets the incarnation end normally, if no message waits. A message in hand does not
-    /// count. `false`, and nothing has changed, if a message waits, if the incarnation is not up, or if its supervisor
-    /// would start the service again.
+    /// count. `false`, and nothing has changed, if a message waits, if the incarnation is not up or was asked to stop, or
+    /// if its supervisor would start the service again.
     pub(crate) fn stop_if_idle(&self, signals: &Arc<Signals>) -> bool {
-        if signals.comes_back() {
+        // A service that is asked to stop may be started again with its group, and its mailbox stays open for that.
+        if signals.comes_back() || signals.is_told_to_stop() {
             return false;
         }
         let before = {

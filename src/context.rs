@@ -223,7 +223,7 @@ impl<S: crate::Service> Context<S> {
     ///
     /// * if a message waits, or a sender waits for room,
     /// * if the service would be started again after a normal end, as a permanent one is,
-    /// * in a factory.
+    /// * in a factory, and when the supervisor has asked the service to stop.
     ///
     /// [`ServiceChild::idle_after`](crate::ServiceChild::idle_after) does this after some time without a message.
     ///

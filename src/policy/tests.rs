@@ -13,7 +13,7 @@ use crate::policy::field::Group;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::{Policies, Problem, RankClass};
 use crate::tree::directory::ChildKind;
-use crate::tree::effect::is_left_out;
+use crate::tree::effect::IDLE_AFTER;
 use crate::tree::overrides::{Coded, Effective, Named, Overrides};
 
 const SEC: Duration = Duration::from_secs(1);
@@ -147,10 +147,12 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
     let defaults = include_str!("../../tests/policy/every_default.toml");
     let fields = policies(defaults).explain("shop/till", None);
     for name in ChildFields::NAMES {
-        let is_said = |field: &str| field == *name || field.split_once('.').is_some_and(|(group, _)| group == *name);
-        // Defaults leave some fields out.
-        let counts = |field: &str| is_said(field) && !is_left_out(ChildKind::Service, field);
-        let settings: Vec<_> = fields.settings().iter().filter(|setting| counts(setting.field())).collect();
+        // The idle time is set for paths only, and never inherited.
+        let is_said = |field: &str| {
+            let is_in_group = field.split_once('.').is_some_and(|(group, _)| group == *name);
+            field != IDLE_AFTER && (field == *name || is_in_group)
+        };
+        let settings: Vec<_> = fields.settings().iter().filter(|setting| is_said(setting.field())).collect();
         assert!(!settings.is_empty(), "{name} is not in the file");
         assert!(settings.iter().all(|setting| setting.rank().class == RankClass::Defaults), "{name}: {settings:?}");
     }

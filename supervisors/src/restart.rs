@@ -90,6 +90,15 @@ fn reaction(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Reaction 
 impl ChildSpec {
     /// Whether a life that was ready and ends as `exit` is followed by another one, as its restart type and its rules
     /// say. Budgets and strategies are left aside.
+    ///
+    /// ```
+    /// use regrow_supervisors::{ChildSpec, Exit, Restart};
+    ///
+    /// let spec = ChildSpec::new("session");
+    /// assert!(spec.is_restarted_after(&Exit::Normal), "it is permanent");
+    /// let spec = spec.restart(Restart::Transient);
+    /// assert!(!spec.is_restarted_after(&Exit::Normal) && spec.is_restarted_after(&Exit::Killed));
+    /// ```
     pub fn is_restarted_after(&self, exit: &Exit) -> bool {
         reaction(self, exit, None).then == RuleAction::Restart
     }

@@ -197,12 +197,12 @@
 //! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`); `request`, a call with one error for its fate and the service's own |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
-//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
+//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
 //! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, and what it asks about its tree (`observe`); the trait, and the contract page; tasks that give a value |
 //! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
-//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
+//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
 //! | `run/` | from a signal of the system to the exit status |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
@@ -273,14 +273,16 @@ pub use error::start::StartError;
 pub use supervisor::Supervisor;
 pub use supervisor::dynamic::DynamicSupervisor;
 pub use supervisor::partitioned::Partitioned;
+pub use supervisor::subtrees::{PartitionedSupervisors, SupervisorPartitions};
 pub use supervisor::tasks::{TaskSupervisor, Tasks};
 
 // The terms on which children live: data, and the rules of the decision crate.
 pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
 pub use regrow_supervisors::{
     Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, BudgetLeft, ChildSpec, ChildState, Dependency,
-    DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, GiveUp, GiveUpReason, Hang, Health,
-    Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart, RuleAction, Shutdown, Strategy,
+    DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, FailureRate, FailuresSeen, GiveUp,
+    GiveUpReason, Hang, Health, Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart,
+    RuleAction, Shutdown, Strategy,
 };
 pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};
 

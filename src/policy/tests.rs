@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Backoff, DependencyGone, ExitRule, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness, Restart,
-    RuleAction,
+    Backoff, DependencyGone, ExitRule, FailureRate, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness,
+    Restart, RuleAction,
 };
 
 use crate::policy::explain::library_defaults;
@@ -127,7 +127,9 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
         .reset_after(7 * SEC)
         .reset_on_ready()
         .reset_after_messages(7)
+        .failure_rate(FailureRate::new(70, 7, 7 * SEC))
         .on_give_up(GiveUp::park(7 * SEC))
+        .retry_start()
         .not_ready(NotReady::default().budget(Intensity::new(7, 7 * SEC)).backoff(Backoff::new(7 * SEC)))
         .readiness(Readiness::WhenSaid)
         .start_timeout(7 * SEC)

@@ -45,7 +45,7 @@ impl Shared {
         Some(SupervisorHandle::new(path.into(), listed.slot, self.clone()))
     }
 
-    fn any_supervisor(
+    pub(super) fn any_supervisor(
         self: &Arc<Self>,
         path: &str,
         asked: ChildKind,

@@ -281,7 +281,7 @@ impl<M: Send + 'static> fmt::Debug for Partitions<M> {
     }
 }
 
-fn hash<K: Hash + ?Sized>(key: &K) -> u64 {
+pub(super) fn hash<K: Hash + ?Sized>(key: &K) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
@@ -289,7 +289,7 @@ fn hash<K: Hash + ?Sized>(key: &K) -> u64 {
 
 /// The partition of a key with this hash, by jump consistent hashing: the last jump that stays below `buckets`. A key's
 /// jumps do not depend on `buckets` (invariant 1).
-fn partition_of(mut key: u64, buckets: usize) -> usize {
+pub(super) fn partition_of(mut key: u64, buckets: usize) -> usize {
     let (mut bucket, mut next) = (0, 0);
     while next < buckets {
         bucket = next;

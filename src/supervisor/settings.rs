@@ -14,6 +14,10 @@ macro_rules! every_builder {
         impl<M: Send + 'static> crate::Partitioned<M> {
             $($methods)*
         }
+
+        impl crate::PartitionedSupervisors {
+            $($methods)*
+        }
     };
 }
 pub(crate) use every_builder;

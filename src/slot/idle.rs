@@ -37,7 +37,14 @@ impl<M: Send + 'static> Slot<M> {
             };
             // While it is held, messages are on their way to it.
             let is_empty = !back.is_held() && front.batch.is_empty() && back.queue.is_empty() && front.line.is_empty();
-            let is_here = front.is_owned_by(signals) && back.state == ServiceState::Up;
+            // A thread may have messages in hand before it is marked as up.
+            let is_up = match back.state {
+                ServiceState::Up => true,
+                ServiceState::Starting => signals.is_interruptible(),
+                ServiceState::Waiting | ServiceState::Restarting => false,
+                ServiceState::Parked { .. } | ServiceState::Down | ServiceState::Gone => false,
+            };
+            let is_here = front.is_owned_by(signals) && is_up;
             if !(is_open && is_empty && is_here) {
                 return false;
             }

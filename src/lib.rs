@@ -197,7 +197,7 @@
 //! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`); `request`, a call with one error for its fate and the service's own |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
-//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
+//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
 //! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, and what it asks about its tree (`observe`); the trait, and the contract page; tasks that give a value |
 //! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
@@ -280,8 +280,9 @@ pub use supervisor::tasks::{TaskSupervisor, Tasks};
 pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
 pub use regrow_supervisors::{
     Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, BudgetLeft, ChildSpec, ChildState, Dependency,
-    DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, GiveUp, GiveUpReason, Hang, Health,
-    Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart, RuleAction, Shutdown, Strategy,
+    DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, FailureRate, FailuresSeen, GiveUp,
+    GiveUpReason, Hang, Health, Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart,
+    RuleAction, Shutdown, Strategy,
 };
 pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};
 

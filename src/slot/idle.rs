@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
@@ -18,10 +19,11 @@ use crate::slot::status::ServiceState;
 
 impl<M: Send + 'static> Slot<M> {
     /// Closes the mailbox and lets the incarnation end normally, if no message waits. A message in hand does not
-    /// count. `false`, and nothing has changed, if a message waits, if the incarnation is not up, or if its supervisor
-    /// would start the service again.
+    /// count. `false`, and nothing has changed, if a message waits, if the incarnation is not up or was asked to stop, or
+    /// if its supervisor would start the service again.
     pub(crate) fn stop_if_idle(&self, signals: &Arc<Signals>) -> bool {
-        if signals.comes_back() {
+        // A service that is asked to stop may be started again with its group, and its mailbox stays open for that.
+        if signals.comes_back() || signals.is_told_to_stop() {
             return false;
         }
         let before = {
@@ -33,7 +35,8 @@ impl<M: Send + 'static> Slot<M> {
                 Some(Bar::Dismissed) => true,
                 Some(Bar::Withdrawn(_)) => false,
             };
-            let is_empty = front.batch.is_empty() && back.queue.is_empty() && front.line.is_empty();
+            // While it is held, messages are on their way to it.
+            let is_empty = !back.is_held() && front.batch.is_empty() && back.queue.is_empty() && front.line.is_empty();
             let is_here = front.is_owned_by(signals) && back.state == ServiceState::Up;
             if !(is_open && is_empty && is_here) {
                 return false;
@@ -45,6 +48,17 @@ impl<M: Send + 'static> Slot<M> {
         // The status is the same, but tasks that wait for it are refused from now on.
         self.publish();
         true
+    }
+
+    /// Ready when the pump has something to do. Otherwise the next sender wakes the pump, and so does the end of a hold.
+    pub(crate) fn poll_work(&self, signals: &Arc<Signals>) -> Poll<()> {
+        let front = lock(&self.front);
+        if signals.is_signalled() || !front.is_owned_by(signals) || !front.batch.is_empty() {
+            return Poll::Ready(());
+        }
+        let mut back = lock(&self.back);
+        back.idle = back.queue.is_empty() || back.is_held();
+        if back.idle { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// Whether the reply to a message that was handled is still to come. A service that owes one is not idle.

@@ -13,6 +13,7 @@ pub(crate) mod dynamic;
 pub(crate) mod dynamic_handle;
 pub(crate) mod effect;
 pub(crate) mod factory;
+pub(crate) mod failures;
 pub(crate) mod get_or_start;
 pub(crate) mod give_order;
 mod handover;

@@ -7,6 +7,7 @@ use crate::children::{Attempt, ChildKey};
 use crate::dependency::DependencyGone;
 use crate::exit::Exit;
 use crate::order::{Answer, OrderError, OrderId};
+use crate::rate::FailuresSeen;
 use crate::why::GiveUpReason;
 
 /// A thing that the driver must do. Actions are to be performed in the order in which they are polled.
@@ -134,6 +135,24 @@ pub enum Report {
         child: ChildKey,
         /// The services, as the child's spec names them.
         services: Vec<Arc<str>>,
+    },
+    /// Too many messages of the child failed: [`Policy::failure_rate`](field@crate::Policy::failure_rate). What happens
+    /// then, the policy says.
+    TooManyFailures {
+        /// The child.
+        child: ChildKey,
+        /// The failures in the window.
+        seen: FailuresSeen,
+        /// The latest failure, as an exit.
+        exit: Exit,
+    },
+    /// The child is restarted because a service that it depends on is ready again in a new life:
+    /// [`Dependency::restart`](crate::Dependency::restart).
+    Renewed {
+        /// The child.
+        child: ChildKey,
+        /// The service, as the child's spec names it.
+        name: Arc<str>,
     },
     /// A service that the child depends on was gone for good when the child was to be started.
     DependencyGone {

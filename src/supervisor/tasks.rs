@@ -209,14 +209,8 @@ impl Tasks {
         };
         let pool = self.pool.clone();
         let cancel = move || {
-            let (pool, path) = (pool.clone(), path.clone());
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move {
-                    let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
-                    // If it is over, there is nothing to cancel.
-                    let _ = pool.terminate_child(name).await;
-                });
-            }
+            let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
+            pool.supervisor().terminate_later(name);
         };
         Ok(RunningTask::new(value, cancel))
     }

@@ -362,7 +362,7 @@ impl<S: crate::Service> fmt::Debug for Context<S> {
 #[derive(Debug, Clone)]
 pub struct LinkedTask {
     task: Option<AbortHandle>,
-    /// Whether the messages of a timer are wanted by later incarnations; `None` if it is no timer.
+    /// Whether the messages of a timer may reach later incarnations; `None` if it is no timer.
     keeps: Option<Arc<AtomicBool>>,
 }
 

@@ -47,7 +47,7 @@ pub struct Why {
     pub status: ServiceStatus,
     /// Its state, as its supervisor sees it; `None` for a root, and if the supervisor does not run.
     pub standing: Option<ChildState>,
-    /// The exit that led here; `None` if nothing went wrong yet under its present supervisor.
+    /// The last exit that its supervisor did not order; `None` if there was none under its present supervisor.
     pub exit: Option<Exit>,
     /// Time since that exit.
     pub ago: Option<Duration>,
@@ -75,7 +75,7 @@ pub struct Why {
     pub capacity: Option<usize>,
     /// Number of senders that wait for room in its mailbox.
     pub senders_waiting: usize,
-    /// Number of [monitors](crate::Context::monitor) that are told of its ends.
+    /// Number of [monitors](crate::Context::monitor) that report its ends.
     pub monitors: usize,
     /// Whether its mailbox is held: messages wait in it while partitions that had its keys [hand them
     /// over](crate::Partitions::resize).
@@ -359,8 +359,9 @@ impl Why {
             let is_untouched = self.standing.is_some() && !self.was_terminated;
             return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
         };
+        let was_restarted_since = matches!((&self.restarted, self.ago), (Some((_, since)), Some(ago)) if *since < ago);
         let what = match self.phase {
-            _ if self.was_terminated => "Before that, a life of it ended",
+            _ if self.was_terminated || was_restarted_since => "Before that, a life of it ended",
             Some(ExitKind::StartFailed) => "Its last start failed",
             Some(ExitKind::NotReady) => "Its last life ended before it was ready",
             Some(_) | None => "Its last life ended",

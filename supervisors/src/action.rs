@@ -103,7 +103,7 @@ pub enum Report {
         /// [`handle_end_of_tree`](crate::Machine::handle_end_of_tree).
         ends_tree: bool,
     },
-    /// A child ends for good, because its budget is used up: [`GiveUp::Stop`](crate::GiveUp::Stop). It rests, or is
+    /// A child ends for good, because its budget is used up: [`GiveUp::Stop`](crate::GiveUp::Stop). It is down then, or
     /// forgotten.
     GivenUp {
         /// The child.
@@ -173,7 +173,7 @@ pub enum Report {
         /// The services that are gone or parked, as the child's spec names them. Empty if the budget is used up.
         services: Vec<Arc<str>>,
     },
-    /// A child is told to stop by an order, and then started again.
+    /// An order stops a child, which is then started again.
     RestartOrdered {
         /// The child.
         child: ChildKey,

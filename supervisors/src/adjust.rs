@@ -72,7 +72,8 @@ impl Core {
         Ok(())
     }
 
-    /// Starts a child that is held or has ended for good, and forgets all its failures. The answer comes as soon as the start is ordered.
+    /// Starts a child that is held or has ended for good, and forgets all its failures. The answer comes as soon as the
+    /// start is ordered.
     pub(crate) fn revive(&mut self, call: OrderId, key: ChildKey) -> Result<(), OrderError> {
         let strategy = self.flags().strategy;
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };

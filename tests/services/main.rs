@@ -22,6 +22,7 @@ mod linked_tasks;
 mod monitors;
 mod old_state_first;
 mod readiness;
+mod reported;
 mod running_tasks;
 mod runtime_gone;
 mod stop_hook;

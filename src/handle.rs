@@ -310,8 +310,9 @@ impl<M: Send + 'static> Handle<M> {
         self.slot.status()
     }
 
-    /// Follows the status. A slow receiver sees the newest status, and not each one. The last status is
-    /// [`Gone`](crate::ServiceState::Gone); after it, waits of the receiver end with an error.
+    /// Follows the status. A slow receiver sees the newest status, and not each one. For the ends of incarnations with
+    /// their exits, use [`monitor`](Self::monitor). The last status is [`Gone`](crate::ServiceState::Gone); after it,
+    /// waits of the receiver end with an error.
     pub fn watch(&self) -> watch::Receiver<ServiceStatus> {
         self.slot.watch()
     }

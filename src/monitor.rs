@@ -345,6 +345,7 @@ impl<M: Send + 'static> Handle<M> {
 /// Stream of the ends of a peer, made by [`Handle::monitor`].
 ///
 /// It holds at most one report. Ends that come before it is received are merged into it.
+#[must_use = "dropping the stream ends the monitor"]
 pub struct PeerDowns {
     cell: Arc<StreamCell>,
 }

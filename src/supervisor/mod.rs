@@ -74,11 +74,12 @@ use crate::tree::Tree;
 ///
 /// 1. **Are the children written down in your code?** Then it is a `Supervisor`. Only here a failure can restart
 ///    siblings too, and only here the children start in the order that you write.
-/// 2. **Do children come and go?** Then it is a `DynamicSupervisor`. A child that has finished leaves nothing behind. For
-///    tasks that run once and give a value, take a [`TaskSupervisor`](crate::TaskSupervisor).
+/// 2. **Do children come and go?** Then it is a `DynamicSupervisor`. A child that has finished leaves nothing behind.
 /// 3. **Is one service too slow for its load, and can the work be split by key?** Then it is a `Partitioned`. The
-///    number of partitions can be changed at run time; the state of a key does not move with it. If a part of the keys
-///    needs more than one service, take [`Partitioned::supervisors`](crate::Partitioned::supervisors).
+///    number of partitions can be changed at run time; the state of a key does not move with it.
+/// 4. **Does each part of the keys need more than one service?** Then it is a
+///    [`Partitioned::supervisors`](crate::Partitioned::supervisors), with a subtree for each part.
+/// 5. **Does the work run once and give a value?** Then it is a [`TaskSupervisor`](crate::TaskSupervisor).
 ///
 /// [`SupervisorHandle::start_child`](crate::SupervisorHandle::start_child) also adds a child to a running `Supervisor`.
 /// That is for rare changes: such a child keeps its spec when it ends, unless it is temporary.

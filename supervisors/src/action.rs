@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::children::{Attempt, ChildKey};
 use crate::dependency::DependencyGone;
 use crate::exit::Exit;
+use crate::give_up::GiveUpReason;
 use crate::order::{Answer, OrderError, OrderId};
 use crate::rate::FailuresSeen;
-use crate::why::GiveUpReason;
 
 /// A thing that the driver must do. Actions are to be performed in the order in which they are polled.
 #[derive(Debug, Clone)]

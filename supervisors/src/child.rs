@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::children::Attempt;
+use crate::decision::Decision;
 use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::Exit;
+use crate::give_up::GiveUpReason;
 use crate::history::{Ended, History};
 use crate::order::OrderId;
 use crate::policy::Readiness;
-use crate::restart::Decision;
 use crate::rule::ExitKind;
 use crate::spec::{ChildSpec, Restart, Strategy};
-use crate::why::GiveUpReason;
 
 /// The state of a child, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

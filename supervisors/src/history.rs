@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::backoff::{Backoff, Chance, NoChance, Steps};
 use crate::exit::Exit;
+use crate::give_up::GiveUpReason;
 use crate::intensity::{Budget, Intensity};
 use crate::policy::{GiveUp, Policy};
 use crate::rate::{FailuresSeen, Window};
 use crate::rule::ExitKind;
-use crate::why::GiveUpReason;
 
 /// An unexpected end of a life, or a start that failed.
 #[derive(Debug, Clone)]

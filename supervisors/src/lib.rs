@@ -53,6 +53,7 @@
 //! | `restart.rs`, `history.rs` | the decision about a child that has ended; the history of its failures |
 //! | `dependency.rs`, `readiness.rs` | settings about services that a child needs; the conditions of its start |
 //! | `limiter.rs` | a limit for concurrent starts |
+//! | `decision.rs`, `give_up.rs` | what becomes of a child that has ended, and the reasons against one more restart |
 //! | `why.rs` | the reasons for the state of a child |
 //! | `sequence.rs` | ordered work: boot, group restart, ordered stop |
 //! | `stops.rs`, `circles.rs` | the order in which an operation stops its children; dependencies that go in a circle |
@@ -76,10 +77,12 @@ mod child;
 mod children;
 mod circles;
 mod core;
+mod decision;
 mod dependency;
 mod dispatch;
 mod dynamic;
 mod exit;
+mod give_up;
 mod history;
 mod inbox;
 mod intensity;
@@ -117,6 +120,7 @@ pub use children::{Attempt, ByChild, ChildCounts, ChildKey, KeyHasher};
 pub use dependency::{Completion, Dependency, DependencyCondition, DependencyGone, Health, Outlook, Prospect};
 pub use dynamic::DynamicMachine;
 pub use exit::{Exit, Failure, Hang, Panic};
+pub use give_up::{BudgetLeft, GiveUpReason};
 pub use intensity::Intensity;
 pub use limiter::StartLimiter;
 pub use machine::{ChildLine, Machine};
@@ -128,4 +132,4 @@ pub use spec::{
     Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, StopOrder, Strategy,
 };
 pub use supervisor::StaticMachine;
-pub use why::{BudgetLeft, GiveUpReason, Reasons};
+pub use why::Reasons;

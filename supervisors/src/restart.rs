@@ -13,37 +13,14 @@ use crate::action::{Action, Report};
 use crate::child::{Ending, Held, Hold, Live, Scope, Stage, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
+use crate::decision::Decision;
 use crate::exit::Exit;
+use crate::give_up::{BudgetLeft, GiveUpReason};
 use crate::history::{Cause, Ended};
 use crate::inbox::Event;
 use crate::policy::{GiveUp, Policy};
 use crate::rule::{ExitKind, RuleAction};
 use crate::spec::{AutoShutdown, ChildSpec, Restart};
-use crate::why::{BudgetLeft, GiveUpReason};
-
-/// A decision about a child that has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
-    Rest,
-    /// Restart the child after this delay. If the start is not paid, the budget is charged when its turn comes.
-    Restart(Held, Duration),
-    Park,
-    /// End the child alone, for good.
-    Stop(GiveUpReason),
-    GiveUp(GiveUpReason),
-    /// Give up, and let each supervisor above do the same.
-    EndTree(GiveUpReason),
-}
-
-impl Decision {
-    /// Whether the child is not started again, and its supervisor goes on.
-    pub(crate) fn is_rest(self) -> bool {
-        match self {
-            Self::Rest | Self::Stop(_) => true,
-            Self::Restart(..) | Self::Park | Self::GiveUp(_) | Self::EndTree(_) => false,
-        }
-    }
-}
 
 /// Whether a life that was ready for this time, if it was ready, is a success.
 pub(crate) fn has_lasted(policy: &Policy, period: Option<Duration>, ready_for: Option<Duration>) -> bool {

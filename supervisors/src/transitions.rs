@@ -8,17 +8,17 @@ use crate::action::Report;
 use crate::child::{Ending, Errand, Held, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
+use crate::decision::Decision;
 use crate::dependency::Completion;
 use crate::exit::Exit;
+use crate::give_up::GiveUpReason;
 use crate::history::Renewed;
 use crate::inbox::Event;
 use crate::management::{Done, Manage};
 use crate::order::{Answer, Order, OrderError, OrderId};
 use crate::renewal::Renew;
-use crate::restart::Decision;
 use crate::shutdown::Stop;
 use crate::spec::ChildSpec;
-use crate::why::GiveUpReason;
 
 /// The decisions that each kind of supervisor makes in its own way.
 pub(crate) trait Kind {

@@ -196,6 +196,8 @@ impl<S: crate::Service> Context<S> {
     ///
     /// * if a message waits, or a sender waits for room,
     /// * if the service would be started again after a normal end, as a permanent one is,
+    /// * if this incarnation is ending in another way, after which the service may be started again: it is restarted by
+    ///   order or with its group, or has chosen to fail,
     /// * in a factory.
     ///
     /// [`ServiceChild::idle_after`](crate::ServiceChild::idle_after) does this after some time without a message.

@@ -21,14 +21,18 @@ impl<M: Send + 'static> Slot<M> {
     /// count. `false`, and nothing has changed, if a message waits, if the incarnation is not up, or if its supervisor
     /// would start the service again.
     pub(crate) fn stop_if_idle(&self, signals: &Arc<Signals>) -> bool {
-        if signals.comes_back() {
+        let fails = signals.chosen().is_some_and(|exit| exit.is_abnormal());
+        if signals.comes_back() || fails {
             return false;
         }
+        // Read before the bar: a termination sets the bar first. Of an incarnation that is stopped without being
+        // terminated, its supervisor decides whether another one follows, which has the messages.
+        let is_stopped = signals.is_told_to_stop();
         let before = {
             let front = lock(&self.front);
             let mut back = lock(&self.back);
             let is_open = match back.bar {
-                None => true,
+                None => !is_stopped,
                 // It is being terminated, and takes no more messages already.
                 Some(Bar::Dismissed) => true,
                 Some(Bar::Withdrawn(_)) => false,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use regrow_supervisors::Exit;
+use regrow_supervisors::{Exit, Failure};
 use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -185,6 +185,33 @@ impl<S: crate::Service> Context<S> {
         self.inner.signals.leave(sweep::kept(exit));
     }
 
+    /// Counts the message in hand as failed, and goes on with this life: for a budget by rate, see
+    /// [`Policy::failure_rate`](field@crate::Policy::failure_rate). A message counts once, also if its handler returns an
+    /// error or panics after that. The text of the latest failure is in [`Why`](crate::Why) and in the event when there
+    /// are too many.
+    ///
+    /// Without such a budget, and without a message in hand, it has no effect. It takes two short locks.
+    ///
+    /// ```
+    /// use regrow::{Context, Reply, Service};
+    ///
+    /// struct Quotes;
+    /// impl Service for Quotes {
+    ///     type Msg = Reply<Option<String>>;
+    ///     async fn handle(&mut self, reply: Self::Msg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+    ///         // The bank is not reached: no reason to end this life. If that happens often, the service is parked.
+    ///         let quote = tokio::fs::read_to_string("/no/such/quote").await;
+    ///         reply.send(quote.map_err(|error| ctx.failure(error)).ok());
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn failure(&self, error: impl Into<anyhow::Error>) {
+        let error = error.into();
+        let text = format!("{error:#}");
+        self.inner.signals.fail(sweep::kept(Exit::Failed(Failure::with_cause(text, error))));
+    }
+
     /// Ends this incarnation normally if no message waits in its mailbox. `true`: the mailbox takes no more messages,
     /// and the end follows after the message in hand and the stop hook, as with [`stop`](Self::stop).
     ///
@@ -196,9 +223,7 @@ impl<S: crate::Service> Context<S> {
     ///
     /// * if a message waits, or a sender waits for room,
     /// * if the service would be started again after a normal end, as a permanent one is,
-    /// * if this incarnation is ending in another way, after which the service may be started again: it is restarted by
-    ///   order or with its group, or has chosen to fail,
-    /// * in a factory.
+    /// * in a factory, when the supervisor has asked the service to stop, and when it has chosen to fail.
     ///
     /// [`ServiceChild::idle_after`](crate::ServiceChild::idle_after) does this after some time without a message.
     ///
@@ -337,7 +362,7 @@ impl<S: crate::Service> fmt::Debug for Context<S> {
 #[derive(Debug, Clone)]
 pub struct LinkedTask {
     task: Option<AbortHandle>,
-    /// Whether the messages of a timer are wanted by later incarnations; `None` if it is no timer.
+    /// Whether the messages of a timer may reach later incarnations; `None` if it is no timer.
     keeps: Option<Arc<AtomicBool>>,
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use regrow_supervisors::{DependencyGone, Exit};
+use regrow_supervisors::{DependencyGone, Exit, FailuresSeen};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::coop;
@@ -72,6 +72,20 @@ pub enum EventKind {
     },
     /// The child is not started yet, because services that it depends on are not ready, or jobs are not completed.
     Waiting,
+    /// Too many messages of the child failed within the window of its policy. What happens then follows as an event of its
+    /// own, such as [`Parked`](Self::Parked).
+    TooManyFailures {
+        /// The failures.
+        failures: FailuresSeen,
+        /// The latest of them.
+        exit: Exit,
+    },
+    /// The child is restarted, because a service that it depends on is ready again in a new life. Its policy asks for
+    /// that with [`Dependency::restart`](crate::Dependency::restart). No budget is charged.
+    Renewed {
+        /// Path of that service.
+        dependency: Arc<str>,
+    },
     /// A service that the child depends on was gone for good when the child was to start.
     DependencyGone {
         /// Path of that service.
@@ -138,6 +152,12 @@ impl fmt::Display for EventKind {
             Self::ShutdownError { exit } => write!(f, "did not stop as asked: {exit}"),
             Self::Abandoned => f.write_str("was abandoned"),
             Self::Delayed { delay } => write!(f, "is started again in {delay:.1?}"),
+            Self::TooManyFailures { failures, exit } => {
+                write!(f, "fails too often: {failures}, the last one as {exit}")
+            }
+            Self::Renewed { dependency } => {
+                write!(f, "is restarted with `{dependency}`, which is ready again in a new life")
+            }
             Self::Waiting => f.write_str("waits for services that it depends on"),
             Self::DependencyGone { dependency, then } => {
                 let then = match then {

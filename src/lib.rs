@@ -78,7 +78,8 @@
 //! 3. *Which children are restarted?* The [`Strategy`] says: the one, all, or the one and those that were started after it.
 //!
 //! Children can be listed when the tree is described ([`Supervisor`]), come and go while it runs
-//! ([`DynamicSupervisor`]), or be equal partitions that share the work by key ([`Partitioned`]).
+//! ([`DynamicSupervisor`]), be equal partitions that share the work by key ([`Partitioned`]), or be tasks that run once and
+//! give a value ([`TaskSupervisor`]).
 //!
 //! The rules are Erlang/OTP's, to the letter where not said otherwise. [`Service`] holds the page of what a service must
 //! and must not do; [`Child`] has the table of defaults.
@@ -141,14 +142,18 @@
 //!
 //! # Features
 //!
-//! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
-//! name, which changes ractor's traits for all. `cluster`: the same for ractor's `cluster`. Other nodes see no ractor actor
-//! that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message
-//! is serializable. `macros`: `#[regrow::service]`, which makes messages and a typed client of the methods of a service.
-//! `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
-//! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
-//! `regrow trace`, and with them `policy`, `chaos` and `otp`. `otp`: the player of OTP's scenarios, on the bare machines and live;
-//! `trace` is its old name.
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `macros` | `#[regrow::service]`, which makes messages and a typed client of the methods of a service |
+//! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
+//! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
+//! | `chaos` | experiments with faults, live and in virtual time |
+//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `policy`, `chaos` and `otp` |
+//! | `otp` | the player of OTP's scenarios, on the bare machines and live; `trace` is its old name |
+//! | `async-trait` | for programs in which something else turns on ractor's feature of that name, which changes ractor's traits for all |
+//! | `cluster` | the same for ractor's `cluster`. Other nodes see no actor that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message is serializable |
 //!
 //! # The log lines
 //!
@@ -197,7 +202,7 @@
 //! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`); `request`, a call with one error for its fate and the service's own |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
-//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
+//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
 //! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, and what it asks about its tree (`observe`); the trait, and the contract page; tasks that give a value |
 //! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
@@ -280,8 +285,9 @@ pub use supervisor::tasks::{TaskSupervisor, Tasks};
 pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
 pub use regrow_supervisors::{
     Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, BudgetLeft, ChildSpec, ChildState, Dependency,
-    DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, GiveUp, GiveUpReason, Hang, Health,
-    Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart, RuleAction, Shutdown, Strategy,
+    DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, FailureRate, FailuresSeen, GiveUp,
+    GiveUpReason, Hang, Health, Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart,
+    RuleAction, Shutdown, Strategy,
 };
 pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};
 

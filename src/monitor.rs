@@ -36,7 +36,8 @@ pub struct PeerDown {
     pub path: Arc<str>,
     /// Generation of the incarnation that ended; of the latest one, if more than one ended.
     pub generation: u64,
-    /// Exit of that incarnation. `None` if none has ended: the peer was parked, down or gone when the monitor began.
+    /// Exit of that incarnation: [`Shutdown`](Exit::Shutdown) for a stop or a [restart](Handle::restart) by order, whose
+    /// reason is in [`Handle::why`]. `None` if none has ended: the peer was parked, down or gone when the monitor began.
     pub exit: Option<Exit>,
     /// Number of incarnations that ended since the last report. 0 if the peer did not run when the monitor began.
     pub ends: u64,
@@ -62,7 +63,7 @@ impl fmt::Display for PeerDown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, generation, exit, ends } = self;
         match exit {
-            None => write!(f, "`{path}` does not run"),
+            None => write!(f, "`{path}` is not running"),
             Some(exit) if *ends > 1 => write!(f, "{path}#{generation} ended, the last of {ends}: {exit}"),
             Some(exit) => write!(f, "{path}#{generation} ended: {exit}"),
         }
@@ -91,7 +92,7 @@ impl Monitor {
         drop(monitor);
     }
 
-    /// Whether the monitor is over: it was ended, or its incarnation was.
+    /// Whether the monitor is over, by [`demonitor`](Self::demonitor) or with its incarnation.
     pub fn is_over(&self) -> bool {
         self.number.is_none() || self.cell.strong_count() == 0 || self.signals.upgrade().is_none_or(|it| it.is_over())
     }
@@ -262,7 +263,7 @@ impl<S: crate::Service> Context<S> {
     ///   ([`MonitorOver`](crate::DeadReason::MonitorOver)) and not kept.
     /// * **A peer that does not run.** If `peer` is parked, down or gone, that is reported at once, without an exit, as
     ///   Erlang's `noproc`. A peer that has not started yet is not reported. Starts that fail are no incarnations.
-    /// * **Itself.** A monitor of the service itself reports nothing, for it ends first.
+    /// * **Itself.** A monitor of the service itself reports nothing, because it ends before the incarnation does.
     /// * **Cost.** A monitor takes about 200 bytes, and what `message` captures. The end of a peer takes time in
     ///   proportion to its monitors, before the peer starts again. A service without monitors pays nothing.
     ///

@@ -96,8 +96,8 @@ impl<A: Into<M> + 'static, M: Send + 'static> Receives<A> for Handle<M> {
 }
 
 impl<M: Send + 'static> Handle<M> {
-    /// Returns the address of this service for messages of one type, from which its own can be made. The type of the
-    /// service is hidden: see [`Recipient`].
+    /// Returns the address of this service for messages of type `A`, from which the service's own messages can be made.
+    /// Its type hides the service: see [`Recipient`].
     pub fn narrow<A: Into<M> + 'static>(&self) -> Recipient<A> {
         Recipient { to: Arc::new(self.clone()) }
     }
@@ -193,7 +193,7 @@ impl<A> fmt::Debug for Recipient<A> {
 
 /// Message that a [`Recipient`] refused, with the reason. It was not enqueued.
 ///
-/// It holds the message in the form in which it was to be sent, since a conversion cannot be undone.
+/// It holds the converted message, because a conversion cannot be undone.
 /// [`retry`](Self::retry) sends that again, and [`into_message`](Self::into_message) returns it to code that knows the
 /// type. Keep a clone if the original is needed after a refusal.
 ///

@@ -13,7 +13,7 @@ use crate::context::{Context, TaskContext};
 use crate::error::task::TaskError;
 use crate::slot::signals::Signals;
 
-/// A task that runs on its own: await it for its value, or for the reason why there is none.
+/// A task that runs already, whether it is awaited or not. Awaiting it gives its value, or the reason why there is none.
 /// [`Context::run`] and [`Tasks::spawn`](crate::Tasks::spawn) return it.
 ///
 /// Dropping it does not end the task, and drops the value. [`cancel`](Self::cancel) ends the task.
@@ -37,7 +37,7 @@ impl<T> RunningTask<T> {
         (self.cancel)();
     }
 
-    /// Whether the value is there, or the reason why there is none.
+    /// Whether the task is over: its value is there, or the reason why there is none.
     pub fn is_finished(&self) -> bool {
         !self.value.is_empty() || self.value.is_terminated()
     }
@@ -123,9 +123,9 @@ impl<S: crate::Service> Context<S> {
     /// Runs a future as a task that is linked to this incarnation, and gives its value. The service can await it at
     /// once, or later, or hand it on. Meanwhile the task runs on its own, and so do others.
     ///
-    /// A panic of the task is the error [`Panicked`](TaskError::Panicked), and the service goes on: that is the
-    /// difference to [`spawn`](Self::spawn). When this incarnation ends, the task is dropped before the next one is
-    /// built, and what awaits it gets [`Ended`](TaskError::Ended) with the exit of the incarnation.
+    /// A panic of the task is the error [`Panicked`](TaskError::Panicked), and the service goes on. With
+    /// [`spawn`](Self::spawn) it would end. When this incarnation ends, the task is dropped before the next one is built.
+    /// Code that awaits it elsewhere gets [`Ended`](TaskError::Ended) with the exit of the incarnation.
     ///
     /// ```
     /// # use regrow::{Child, Context, Reply, Service, Supervisor};

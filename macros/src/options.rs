@@ -41,8 +41,8 @@ enum Argument {
     Crate(Token![crate], Path),
 }
 
-const KNOWN: &str = "a visibility such as `pub(crate)`, `message = Name`, `client = Name`, `derive(Clone)` and \
-                     `crate = path::to::regrow` are";
+const KNOWN: &str = "its arguments are a visibility such as `pub(crate)`, `message = Name`, `client = Name`, \
+                     `derive(Clone)` and `crate = path::to::regrow`";
 
 impl Parse for Argument {
     fn parse(input: ParseStream<'_>) -> Result<Self> {

@@ -12,7 +12,7 @@ use crate::error::request::RequestError;
 /// call and the service's own `E`. Made by [`Call::flatten`], and by the client methods of
 /// `#[regrow::service]` that say `#[call(error = E)]`.
 ///
-/// It was sent as every call is: at once if there was room, and otherwise at its first poll. Dropping it does what
+/// It is sent like every call: at once if there is room, and otherwise when it is first polled. Dropping it does what
 /// dropping the `Call` does.
 ///
 /// ```

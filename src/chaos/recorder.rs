@@ -206,6 +206,8 @@ impl Recorder {
             | EventKind::Overdue { .. }
             | EventKind::Overran { .. }
             | EventKind::GivenUp { .. }
+            | EventKind::Renewed { .. }
+            | EventKind::TooManyFailures { .. }
             | EventKind::Blocks { .. } => {}
         }
     }

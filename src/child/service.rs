@@ -149,7 +149,9 @@ impl<M: Send + 'static> ServiceChild<M> {
     /// soon as its mailbox is empty. [`Context::stop_if_idle`](crate::Context::stop_if_idle) does the same once, when
     /// the service wants it.
     ///
-    /// A new message for such a service starts it again by [`Template::get_or_start`](crate::Template::get_or_start):
+    /// Below a dynamic supervisor such a service is forgotten, and its handles say [`Gone`](crate::Refusal::Gone) for ever.
+    /// [`Template::get_or_start`](crate::Template::get_or_start) starts another one with its name, and returns the handle
+    /// of that:
     ///
     /// ```
     /// # use regrow::{Child, Context, DynamicSupervisor, Reply, Restart, Service, ServiceState};

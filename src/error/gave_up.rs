@@ -97,6 +97,7 @@ impl GaveUp {
                 format!("{whose} budget of {restarts_max} restart{s} in {within:?} is used up{rest}")
             }
             GiveUpReason::EndOfTree => "a child below it ends the whole tree".to_owned(),
+            GiveUpReason::Failures(seen) => seen.to_string(),
             GiveUpReason::Rule(place) => format!("rule {} escalates", place + 1),
             // A significant child. The enum may grow.
             _ => "it is significant".to_owned(),

@@ -10,7 +10,8 @@ use crate::tree::lookup::LookupError;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum GetOrStartError {
-    /// The child was not there, and could not be started. It never says that the name is in use.
+    /// The child was not there, and could not be started. The error inside is never
+    /// [`AlreadyStarted`](StartChildError::AlreadyStarted) or [`AlreadyPresent`](StartChildError::AlreadyPresent).
     Start(StartChildError),
     /// The child was not there, and its start, which another caller had ordered, did not succeed. That caller's error
     /// has the reason, and so has the event [`StartFailed`](crate::EventKind::StartFailed).
@@ -57,12 +58,18 @@ impl fmt::Display for GetOrStartError {
         match self {
             Self::Start(error) => error.fmt(f),
             Self::StartFailed { path } => {
-                write!(f, "`{path}` did not start: the caller that ordered the start, and the events, have the reason")
+                write!(
+                    f,
+                    "`{path}` did not start: the reason is in the error of the caller that ordered it, and in the events"
+                )
             }
             Self::Lookup(error) => error.fmt(f),
-            Self::Ignored { path } => write!(f, "`{path}` is not wanted: its factory said so"),
+            Self::Ignored { path } => write!(f, "`{path}` was not started: its factory returned `ignore()`"),
             Self::ToItself { path, caller } => {
-                write!(f, "`{path}` is ending, and `{caller}` would wait for its own end: ask from outside")
+                write!(
+                    f,
+                    "`{path}` is ending, and `{caller}` would wait for its own end: ask from a task outside of it (`tokio::spawn`)"
+                )
             }
             Self::Numbered { path } => {
                 write!(f, "`{path}` numbers its children, so none has a name to be found by: leave out `numbered`")

@@ -8,7 +8,8 @@ use regrow_supervisors::Exit;
 use crate::error::not_running::NotRunning;
 use crate::error::start::StartError;
 
-/// Reason why an order to a supervisor was not carried out, whatever the order. Each method returns a smaller error of its own, which `?` turns into this one.
+/// Reason why an order to a supervisor was not carried out, whatever the order. Each method returns a smaller error,
+/// which `?` turns into this one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ManageError {
@@ -143,7 +144,7 @@ impl fmt::Display for ManageError {
             Self::NotFound { path } => write!(f, "there is no child `{path}`"),
             Self::Running { path } => write!(f, "`{path}` is running: terminate it first"),
             Self::Stopping { path } => write!(f, "`{path}` is stopping: wait for its end first"),
-            Self::Down { path } => write!(f, "`{path}` is down: start it with `restart_child`"),
+            Self::Down { path } => write!(f, "`{path}` is down: start it with `restart_child` of its supervisor"),
             Self::Restarting { path } => {
                 write!(f, "`{path}` is being restarted: wait until it is up, or terminate it first")
             }
@@ -161,16 +162,22 @@ impl fmt::Display for ManageError {
             Self::ToItself { path, caller } if path == caller => {
                 write!(
                     f,
-                    "`{path}` cannot wait for its own end: stop it with `ctx.stop()`, or give the order from outside"
+                    "`{path}` cannot wait for its own end: stop it with `ctx.stop()`, or give the order from a task \
+                     outside of it (`tokio::spawn`)"
                 )
             }
             Self::ToItself { path, caller } => {
-                write!(f, "`{caller}` would end with `{path}`, and cannot wait for that: give the order from outside")
+                write!(
+                    f,
+                    "`{caller}` would end with `{path}`, and cannot wait for that: give the order from a task outside of \
+                     it (`tokio::spawn`)"
+                )
             }
             Self::Booting { path, caller } => {
                 write!(
                     f,
-                    "`{path}` boots, and waits for the factory of `{caller}`: give the order when `{caller}` is up, or from outside"
+                    "`{path}` boots, and waits for the factory of `{caller}`: give the order when `{caller}` is up, or from \
+                     a task outside of it (`tokio::spawn`)"
                 )
             }
             Self::NotRunning { path } => {

@@ -117,8 +117,8 @@ pub enum RestartChildError {
     },
 }
 
-/// Reason why a child has no new incarnation by an order to restart it: see [`Handle::restart`](crate::Handle::restart).
-/// Except for [`Failed`](Self::Failed), the order did not end the incarnation that it found.
+/// Reason why an order to restart a child did not bring up a new incarnation: see
+/// [`Handle::restart`](crate::Handle::restart). Except for [`Failed`](Self::Failed), the order ended no incarnation.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum RestartError {
@@ -143,12 +143,12 @@ pub enum RestartError {
         /// The child.
         path: Arc<str>,
     },
-    /// The child rests, or another order stopped it meanwhile.
+    /// The child is down: it has ended and is not restarted, or another order has stopped it meanwhile.
     Down {
         /// The child.
         path: Arc<str>,
     },
-    /// The child has begun to end, by an order or by itself. Its end is dealt with first.
+    /// The child is ending already, because of another order or on its own. Nothing was added to that.
     Stopping {
         /// The child.
         path: Arc<str>,

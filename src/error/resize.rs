@@ -112,17 +112,19 @@ impl fmt::Display for ResizeError {
             Self::InHand { path } => {
                 write!(
                     f,
-                    "`{path}` has a message in hand that waits for this: resize from a task, or with `resize_now`"
+                    "the message that `{path}` has in hand would wait for itself: resize from a task, or with `resize_now`"
                 )
             }
             Self::OrderNotKept { path } => {
                 write!(
                     f,
-                    "the partitions were resized, and a key's messages may be out of order: `{path}` was not done"
+                    "the partitions were resized, but messages of a key may be out of order: `{path}` did not finish in time"
                 )
             }
             Self::NotStarted(error) => error.fmt(f),
-            Self::NotWanted { path } => write!(f, "the partition `{path}` ignored its start, and none can be left out"),
+            Self::NotWanted { path } => {
+                write!(f, "the factory of the partition `{path}` returned `ignore()`, and no partition can be left out")
+            }
             Self::NotStopped(error) => error.fmt(f),
             Self::NotDeleted(error) => error.fmt(f),
             Self::NotRunning { path } => ManageError::NotRunning { path: path.clone() }.fmt(f),

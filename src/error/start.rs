@@ -101,6 +101,12 @@ pub enum StartError {
         /// Paths of the children, in the order of the circle.
         cycle: Vec<Arc<str>>,
     },
+    /// Restarts of dependents with the services that they depend on follow each other in a circle: a new life of each
+    /// path brings a new life to the next, and the last to the first. A strategy or a supervisor may be a part of it.
+    RestartCircle {
+        /// Paths, in the order of the circle.
+        circle: Vec<Arc<str>>,
+    },
     /// `start` was called outside of a tokio runtime.
     NoRuntime,
     /// The tokio runtime was built without `enable_time`.
@@ -165,6 +171,12 @@ impl fmt::Display for StartError {
                 f.write_str(cycle.first().map_or("", |first| first))?;
                 f.write_str("; leave one of these dependencies out")
             }
+            Self::RestartCircle { circle } => {
+                f.write_str("restarts would follow each other in a circle: ")?;
+                circle.iter().try_for_each(|path| write!(f, "{path} -> "))?;
+                f.write_str(circle.first().map_or("", |first| first))?;
+                f.write_str("; leave out `restart` of a dependency, or take another strategy")
+            }
             Self::NotWanted { path } => write!(f, "`{path}` is not wanted: its `init` said so"),
             Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),
             Self::NoTimer => f.write_str(
@@ -185,6 +197,9 @@ impl StartError {
             SpecError::ZeroChildren => Self::ZeroChildren { path: path.clone() },
             SpecError::NeverSignificant(id) => {
                 Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: false }
+            }
+            SpecError::RestartCircle { service, dependent, .. } => {
+                Self::RestartCircle { circle: [dependent, service].map(|id| format!("{path}/{id}").into()).to_vec() }
             }
             SpecError::DependencyCycle(cycle) => Self::DependencyCycle { cycle },
             SpecError::PermanentSignificant(id) => {

@@ -25,7 +25,7 @@ use crate::incarnation::{End, failure, worse_of};
 use crate::log::{line, one_line};
 use crate::service::{Ignore, Service};
 use crate::slot::consumer::{Next, SignalMask};
-use crate::slot::erased::{Faulty, Ownership};
+use crate::slot::erased::Ownership;
 use crate::slot::line::Freed;
 
 /// Messages handled in a row before other tasks run. tokio lets a task receive as many in one turn.
@@ -290,8 +290,7 @@ async fn rest<M: Send + 'static>(inner: &Inner<M>) -> bool {
         let until = limit.map(|limit| later(since, limit.max(least)));
         let mut timer = until.map(|until| Box::pin(sleep_until(until)));
         let is_over = std::future::poll_fn(|cx| {
-            let has_work = inner.signals.is_signalled() || inner.slot.poll_mail(&inner.signals).is_ready();
-            if has_work {
+            if inner.slot.poll_work(&inner.signals).is_ready() {
                 return Poll::Ready(Some(false));
             }
             if inner.slot.idle_limit() != limit {

@@ -21,12 +21,14 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Ignored
         | EventKind::Down
         | EventKind::Delayed { .. }
+        | EventKind::Renewed { .. }
         | EventKind::RestartOrdered { .. }
         | EventKind::Waiting => Level::INFO,
         EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
+        | EventKind::TooManyFailures { .. }
         | EventKind::DependencyGone { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
         EventKind::Abandoned
@@ -43,6 +45,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         EventKind::Parked { .. }
         | EventKind::GaveUp { .. }
         | EventKind::GivenUp { .. }
+        | EventKind::TooManyFailures { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
         | EventKind::DependencyGone { .. }
@@ -55,6 +58,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         | EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
         | EventKind::Delayed { .. }
+        | EventKind::Renewed { .. }
         | EventKind::RestartOrdered { .. }
         | EventKind::Waiting
         | EventKind::Gone => false,
@@ -68,11 +72,13 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Exited { exit }
         | EventKind::ShutdownError { exit }
         | EventKind::Overdue { exit }
+        | EventKind::TooManyFailures { exit, .. }
         | EventKind::Overran { exit } => Some(exit),
         EventKind::Started { .. }
         | EventKind::Ignored
         | EventKind::Abandoned
         | EventKind::Delayed { .. }
+        | EventKind::Renewed { .. }
         | EventKind::RestartOrdered { .. }
         | EventKind::Waiting
         | EventKind::DependencyGone { .. }
@@ -136,6 +142,9 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
         EventKind::Delayed { delay } => {
             line!(INFO, { path = %path, generation, delay_ms = millis(*delay) }, "child is restarted later");
         }
+        EventKind::Renewed { dependency } => {
+            line!(INFO, { path = %path, generation, dependency = %dependency }, "child is restarted with a service that it depends on");
+        }
         EventKind::RestartOrdered { reason } => {
             line!(INFO, { path = %path, generation, reason = %one_line(reason) }, "child is restarted by order");
         }
@@ -156,6 +165,14 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
                 WARN,
                 { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit) },
                 "child takes too long and is killed"
+            );
+        }
+        EventKind::TooManyFailures { failures, exit } => {
+            let (failed, messages, within_ms) = (failures.failed, failures.messages, millis(failures.within));
+            line!(
+                WARN,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit), failed, messages, within_ms },
+                "too many messages of the child failed"
             );
         }
         EventKind::Overran { exit } => {

@@ -269,6 +269,8 @@ impl<'a> Simulator<'a> {
                 | Report::DependencyGone { .. }
                 | Report::Parked { .. }
                 | Report::GivenUp { .. }
+                | Report::Renewed { .. }
+                | Report::TooManyFailures { .. }
                 | Report::Overdue { .. }
                 | Report::Overran { .. }
                 | Report::RestartOrdered { .. } => continue,

@@ -142,12 +142,21 @@ impl Shared {
                 applied.not_running.push(supervisor.path().into());
                 continue;
             };
+            let mut specs = Vec::new();
             for Configuration { path, coded, .. } in configurations {
                 kinds.entry(path.clone()).or_insert(coded.own.kind);
                 match overrides.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)) {
-                    Ok(wanted) => said.push((Arc::<str>::from(supervisor.path()), path, wanted.spec)),
+                    Ok(wanted) => {
+                        if *path != *supervisor.path() {
+                            specs.push(resolved(self, supervisor.path(), wanted.spec.clone()));
+                        }
+                        said.push((Arc::<str>::from(supervisor.path()), path, wanted.spec));
+                    }
                     Err(found) => problems.extend(found),
                 }
+            }
+            if let Ok(Err(error)) = supervisor.check_specs(specs).await {
+                problems.push(StartError::from_spec(&supervisor.path().into(), error).to_string());
             }
         }
         let mut graph = Graph::default();
@@ -287,7 +296,9 @@ fn told(configured: &Effective) -> Vec<(When, &'static str, String)> {
         (When::Now, "reset_on_ready", said(policy.reset_on_ready)),
         (When::Now, "reset_after_messages", said(policy.reset_after_messages)),
         (When::Now, "max_restarts", render::budget(policy.budget)),
+        (When::Now, "failure_rate", said(policy.failure_rate.map(render::failure_rate))),
         (When::Now, "on_give_up", said(policy.on_give_up.as_ref().map(render::parting))),
+        (When::Now, "retry_start", said(policy.retry_start)),
         (When::Now, "not_ready", said(policy.not_ready.as_ref().map(render::not_ready))),
         (When::Now, "rules", said(policy.rules.as_deref().map(render::rules))),
         (When::Now, "watchdog", said(policy.watchdog.map(render::time))),

@@ -222,6 +222,8 @@ fn lives(configured: &Effective, policy: &Policy) -> Vec<Shown> {
         ("on_dependency_gone", word(policy.on_dependency_gone.unwrap_or_default()).into()),
         ("health", policy.health.map_or("by its kind", word).into()),
         ("watchdog", limit(policy.watchdog)),
+        ("failure_rate", policy.failure_rate.map_or("off".into(), render::failure_rate)),
         ("on_give_up", on_give_up),
+        ("retry_start", policy.retry_start.unwrap_or_default().to_string()),
     ]
 }

@@ -7,6 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 use toml::de::DeValue;
 
 use crate::policy::durations::{Delay, Delays, Limit, RoomWait, Span, Stop};
+use crate::policy::failure_rate::Rate;
 use crate::policy::field::{Field, Keyed, Leaf, group};
 use crate::policy::give_up::OnGiveUp;
 use crate::policy::keywords::OneOf;
@@ -56,8 +57,12 @@ group! {
         health: Field<OneOf<Health>>,
         /// A message in hand for longer than this means that it hangs.
         watchdog: Field<Limit>,
+        /// A budget by rate: how many of its messages may fail within a window.
+        failure_rate: Field<Rate>,
         /// What happens when the budget is gone.
         on_give_up: Field<OnGiveUp>,
+        /// Whether a first start that fails at the boot is tried again. Default: the boot fails.
+        retry_start: Field<bool>,
         /// A budget and a curve for lives that never became ready.
         not_ready: NotReadyFields,
         /// What to do about ends of certain kinds. The first rule that matches wins.

@@ -91,10 +91,12 @@
 //! | `factor`, `max_delay`, `jitter` | `2.0`; `"30s"`; `"none"`, `"full"`, `"decorrelated"` | 2, 30 s, none |
 //! | `reset_after`, `reset_on_ready`, `reset_after_messages` | `"1m"`, `true`, `1000` | the longest delay |
 //! | `max_restarts`, `within` | `3` or `"unlimited"`; `"30s"` | no separate budget; 5 s |
+//! | `failure_rate` | `{ percent = 50, messages = 20, within = "10s" }`, `"off"` | failing messages end no life |
 //! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }`, `"stop"`, `"end_tree"` | escalate |
+//! | `retry_start` | `true`: a first start that fails is tried again | the boot fails |
 //! | `not_ready` | a table with a budget and delays | as for other lives |
 //! | `ready`, `start_timeout` | `"when_up"`, `"when_said"`; `"10s"`, `"off"` | when it is up; no limit |
-//! | `depends_on` | `["db", "/shop/cache", { completed = "migrate" }]` | nothing |
+//! | `depends_on` | `["db", { name = "/shop/cache", restart = true }, { completed = "migrate" }]` | nothing |
 //! | `on_dependency_gone` | `"park"`, `"fail"`, `"go_on"` | park |
 //! | `health` | `"required"`, `"optional"` | by its kind |
 //! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |
@@ -134,6 +136,7 @@ mod document;
 mod durations;
 mod environment;
 mod explain;
+mod failure_rate;
 mod field;
 mod fields;
 mod follow;

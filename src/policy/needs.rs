@@ -10,7 +10,9 @@ use crate::policy::field::Leaf;
 use crate::policy::reader::{Reader, Value};
 use crate::policy::texts::read_text;
 
-const EXPECTED: &str = "the name of a service, or { completed = \"NAME\" } for a job";
+const EXPECTED: &str =
+    "the name of a service, { name = \"NAME\", restart = true }, or { completed = \"NAME\" } for a job";
+const KEYS: [&str; 4] = ["name", "ready", "completed", "restart"];
 
 /// Services that have to be ready, and jobs that have to be completed.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,10 @@ impl Leaf for Needs {
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         let name = json_schema!({ "type": "string", "minLength": 1 });
+        let restart = json_schema!({
+            "type": "boolean",
+            "description": "whether it is restarted when that service is ready again in a new life",
+        });
         json_schema!({ "type": "array", "items": { "anyOf": [
             { "type": "string", "minLength": 1, "description": "a service that has to be ready" },
             {
@@ -36,8 +42,15 @@ impl Leaf for Needs {
             },
             {
                 "type": "object",
-                "properties": { "ready": name },
+                "properties": { "ready": name, "restart": restart },
                 "required": ["ready"],
+                "additionalProperties": false,
+                "description": "a service that has to be ready",
+            },
+            {
+                "type": "object",
+                "properties": { "name": name, "restart": restart },
+                "required": ["name"],
                 "additionalProperties": false,
                 "description": "a service that has to be ready",
             },
@@ -50,16 +63,31 @@ fn read_one(value: &Value<'_>, reader: &mut Reader) -> Option<Dependency> {
         return Some(Dependency::ready(read_text(value, reader, EXPECTED)?));
     };
     let entries = reader.table(value, EXPECTED)?;
-    let [(key, name)] = entries[..] else {
-        return reader.refuse(value, "a dependency has exactly one condition", EXPECTED);
-    };
-    let condition = match &**key.get_ref() {
-        "ready" => DependencyCondition::Ready,
-        "completed" => DependencyCondition::Completed,
-        _ => {
-            reader.unknown(key, "condition of a dependency", &["completed", "ready"], None);
-            return None;
+    let (mut found, mut restart, before) = (None, false, reader.problems.len());
+    for (key, value) in &entries {
+        let condition = match &**key.get_ref() {
+            "name" | "ready" => DependencyCondition::Ready,
+            "completed" => DependencyCondition::Completed,
+            "restart" => {
+                restart = bool::read(value, reader)?;
+                continue;
+            }
+            _ => {
+                reader.unknown(key, "condition of a dependency", &KEYS, None);
+                continue;
+            }
+        };
+        if found.is_some() {
+            return reader.refuse(value, "a dependency has exactly one name", EXPECTED);
         }
-    };
-    Some(Dependency { name: read_text(name, reader, "the name of a service")?, condition })
+        found = Some((read_text(value, reader, "the name of a service")?, condition));
+    }
+    match found {
+        _ if reader.problems.len() > before => None,
+        None => reader.refuse(value, "a dependency has exactly one name", EXPECTED),
+        Some((_, DependencyCondition::Completed)) if restart => {
+            reader.refuse(value, "a job that has to be completed has no new life to be restarted with", EXPECTED)
+        }
+        Some((name, condition)) => Some(Dependency { name, condition, restart }),
+    }
 }

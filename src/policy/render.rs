@@ -1,6 +1,6 @@
 //! Phrases for settings, in the words of policy files.
 
-use regrow_supervisors::{Backoff, Dependency, ExitRule, GiveUp, Intensity, NotReady, Shutdown};
+use regrow_supervisors::{Backoff, Dependency, ExitRule, FailureRate, GiveUp, Intensity, NotReady, Shutdown};
 
 pub(crate) use crate::policy::durations::time;
 use crate::policy::keywords::word;
@@ -36,6 +36,10 @@ pub(crate) fn budget(budget: Option<Intensity>) -> String {
         (Some(most), Some(period)) => format!("{most} within {}", time(period)),
         (None, _) | (_, None) => "unlimited".into(),
     }
+}
+
+pub(crate) fn failure_rate(rate: FailureRate) -> String {
+    format!("more than {}% of {} messages within {}", rate.percent(), rate.messages_min(), time(rate.within()))
 }
 
 pub(crate) fn parting(then: &GiveUp) -> String {

@@ -91,7 +91,7 @@ pub fn simulate(
             DependencyCondition::Ready => Prospect::Ready,
             DependencyCondition::Completed => Prospect::Gone,
         };
-        let outlook = Outlook { prospect, completion: Some(Completion { was_ready: true }) };
+        let outlook = Outlook { completion: Some(Completion { was_ready: true }), ..prospect.into() };
         machine.handle_outlook(&on.name, outlook, Duration::ZERO);
     }
     let Some(child) = machine.find(&name) else { unreachable!("the machine was made with this child") };
@@ -262,6 +262,7 @@ impl Model<'_> {
                 Report::StartError { exit, .. } => self.tell(format!("life {number} does not come up: {exit}")),
                 Report::GaveUp { ends_tree: true, .. } => self.tell("the budget is gone: the whole tree ends"),
                 Report::GaveUp { .. } => self.tell("the budget is gone, or a rule says so: the supervisor gives up"),
+                Report::TooManyFailures { seen, .. } => self.tell(seen.to_string()),
                 Report::GivenUp { .. } => self.tell("the budget is gone: it ends for good"),
                 Report::Parked { .. } => self.tell("parked"),
                 Report::Overran { exit, .. } => self.tell(format!("takes too long to stop, and is killed: {exit}")),
@@ -270,6 +271,7 @@ impl Model<'_> {
                 Report::Delayed { .. }
                 | Report::SignificantEnded { .. }
                 | Report::Waiting { .. }
+                | Report::Renewed { .. }
                 | Report::DependencyGone { .. }
                 | Report::ShutdownError { .. }
                 | Report::RestartOrdered { .. }

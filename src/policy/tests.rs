@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Backoff, DependencyGone, ExitRule, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness, Restart,
-    RuleAction,
+    Backoff, DependencyGone, ExitRule, FailureRate, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness,
+    Restart, RuleAction,
 };
 
 use crate::policy::explain::library_defaults;
@@ -13,6 +13,7 @@ use crate::policy::field::Group;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::{Policies, Problem, RankClass};
 use crate::tree::directory::ChildKind;
+use crate::tree::effect::IDLE_AFTER;
 use crate::tree::overrides::{Coded, Effective, Named, Overrides};
 
 const SEC: Duration = Duration::from_secs(1);
@@ -126,7 +127,9 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
         .reset_after(7 * SEC)
         .reset_on_ready()
         .reset_after_messages(7)
+        .failure_rate(FailureRate::new(70, 7, 7 * SEC))
         .on_give_up(GiveUp::park(7 * SEC))
+        .retry_start()
         .not_ready(NotReady::default().budget(Intensity::new(7, 7 * SEC)).backoff(Backoff::new(7 * SEC)))
         .readiness(Readiness::WhenSaid)
         .start_timeout(7 * SEC)
@@ -144,7 +147,11 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
     let defaults = include_str!("../../tests/policy/every_default.toml");
     let fields = policies(defaults).explain("shop/till", None);
     for name in ChildFields::NAMES {
-        let is_said = |field: &str| field == *name || field.split_once('.').is_some_and(|(group, _)| group == *name);
+        // The idle time is set for paths only, and never inherited.
+        let is_said = |field: &str| {
+            let is_in_group = field.split_once('.').is_some_and(|(group, _)| group == *name);
+            field != IDLE_AFTER && (field == *name || is_in_group)
+        };
         let settings: Vec<_> = fields.settings().iter().filter(|setting| is_said(setting.field())).collect();
         assert!(!settings.is_empty(), "{name} is not in the file");
         assert!(settings.iter().all(|setting| setting.rank().class == RankClass::Defaults), "{name}: {settings:?}");

@@ -22,7 +22,8 @@ pub struct Accounting {
     /// Messages that were shed: by the drop policy, by overflow, when the service went down, or as poison. They are
     /// casts, and calls that have run before or have no waiting caller. They can be seen as
     /// [dead letters](crate::DeadLetters). A dead letter that is replayed stays counted here, and is accepted once
-    /// more.
+    /// more. Messages that their own senders do not want any more are counted here too, and not kept: see
+    /// [`DeadReason`](crate::DeadReason).
     pub dead_lettered: u64,
     /// Messages waiting now.
     pub queued: u64,

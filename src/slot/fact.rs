@@ -7,6 +7,7 @@ use std::sync::Arc;
 use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
 
 use crate::error::gave_up::GaveUp;
+use crate::slot::failures::SharedFailures;
 
 /// Fact that a supervisor receives.
 #[derive(Debug)]
@@ -53,6 +54,11 @@ pub(crate) enum Fact {
     Remains {
         attempt: Attempt,
         exit: Exit,
+    },
+    /// Messages of the child have failed, without ending its life.
+    Failing {
+        attempt: Attempt,
+        failures: SharedFailures,
     },
     KillUnderWay(Attempt),
     /// The child takes too long, or waits in a circle.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
@@ -18,26 +19,26 @@ use crate::slot::status::ServiceState;
 
 impl<M: Send + 'static> Slot<M> {
     /// Closes the mailbox and lets the incarnation end normally, if no message waits. A message in hand does not
-    /// count. `false`, and nothing has changed, if a message waits, if the incarnation is not up, or if its supervisor
-    /// would start the service again.
+    /// count. `false`, and nothing has changed, if a message waits, if the incarnation is not up or was asked to stop, or
+    /// if its supervisor would start the service again.
     pub(crate) fn stop_if_idle(&self, signals: &Arc<Signals>) -> bool {
         let fails = signals.chosen().is_some_and(|exit| exit.is_abnormal());
-        if signals.comes_back() || fails {
+        // A service that is asked to stop may be started again with its group, and its mailbox stays open for that. The
+        // same holds for one that has chosen to fail.
+        if signals.comes_back() || signals.is_told_to_stop() || fails {
             return false;
         }
-        // Read before the bar: a termination sets the bar first. Of an incarnation that is stopped without being
-        // terminated, its supervisor decides whether another one follows, which has the messages.
-        let is_stopped = signals.is_told_to_stop();
         let before = {
             let front = lock(&self.front);
             let mut back = lock(&self.back);
             let is_open = match back.bar {
-                None => !is_stopped,
+                None => true,
                 // It is being terminated, and takes no more messages already.
                 Some(Bar::Dismissed) => true,
                 Some(Bar::Withdrawn(_)) => false,
             };
-            let is_empty = front.batch.is_empty() && back.queue.is_empty() && front.line.is_empty();
+            // While it is held, messages are on their way to it.
+            let is_empty = !back.is_held() && front.batch.is_empty() && back.queue.is_empty() && front.line.is_empty();
             let is_here = front.is_owned_by(signals) && back.state == ServiceState::Up;
             if !(is_open && is_empty && is_here) {
                 return false;
@@ -49,6 +50,17 @@ impl<M: Send + 'static> Slot<M> {
         // The status is the same, but tasks that wait for it are refused from now on.
         self.publish();
         true
+    }
+
+    /// Ready when the pump has something to do. Otherwise the next sender wakes the pump, and so does the end of a hold.
+    pub(crate) fn poll_work(&self, signals: &Arc<Signals>) -> Poll<()> {
+        let front = lock(&self.front);
+        if signals.is_signalled() || !front.is_owned_by(signals) || !front.batch.is_empty() {
+            return Poll::Ready(());
+        }
+        let mut back = lock(&self.back);
+        back.idle = back.queue.is_empty() || back.is_held();
+        if back.idle { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// Whether the reply to a message that was handled is still to come. A service that owes one is not idle.

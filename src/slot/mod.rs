@@ -37,6 +37,7 @@ pub(crate) mod dead_letter;
 pub(crate) mod erased;
 pub(crate) mod erased_slot;
 pub(crate) mod fact;
+pub(crate) mod failures;
 mod hold;
 mod idle;
 pub(crate) mod in_hand;

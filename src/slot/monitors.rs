@@ -1,8 +1,8 @@
-//! The monitors of a slot: they are told of the end of each incarnation that was up. A slot without monitors has no list
-//! of them.
+//! The monitors of a slot: each gets a report of the end of each incarnation that was up. A slot without monitors has no
+//! list of them.
 //!
 //! Invariants:
-//! 1. Monitors are told without a lock, after the incarnation and all that it owned are gone, and before the next one
+//! 1. The reports are made without a lock, after the incarnation and all that it owned are gone, and before the next one
 //!    can begin. An incarnation that was abandoned is the exception: it may still run.
 //! 2. The list of a slot keeps no monitor alive. The incarnation that made one does, and ends it.
 

@@ -27,6 +27,7 @@ use crate::base::sync::lock;
 use crate::slot::activity::Activity;
 use crate::slot::erased::AnySlot;
 use crate::slot::fact::Fact;
+use crate::slot::failures::SharedFailures;
 use crate::slot::inbox::Inbox;
 use crate::slot::own_monitors::{OwnMonitors, Owned};
 use crate::slot::rooms::{RoomWait, Rooms};
@@ -110,6 +111,8 @@ struct Extras {
     /// Notified at a stop, for waits outside of the task that the incarnation lives in.
     stopped: Notify,
     tasks: Tasks,
+    /// Messages that its code has called failed.
+    failures: OnceLock<SharedFailures>,
     /// State that the watchdog reads, if there is one.
     activity: OnceLock<Activity>,
     /// Monitors that it has made.
@@ -384,6 +387,15 @@ impl Signals {
     /// Returns the exit that it has chosen.
     pub(crate) fn chosen(&self) -> Option<Exit> {
         if self.is_leaving() { lock(&self.extras().chosen).clone() } else { None }
+    }
+
+    /// Counts the message in hand as failed, as `exit`. Without a message in hand it does nothing.
+    pub(crate) fn fail(&self, exit: Exit) {
+        let Some(number) = self.message_in_hand() else { return };
+        let failures = self.extras().failures.get_or_init(Default::default);
+        if failures.note(number, exit) {
+            self.inbox.push(Fact::Failing { attempt: self.attempt, failures: failures.clone() });
+        }
     }
 
     /// Records the exit of a linked task that panicked, which ends the incarnation.

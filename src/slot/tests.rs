@@ -214,6 +214,25 @@ async fn a_queue_that_is_drained_is_left_at_a_kill() {
     assert_eq!(handle.accounting().queued, 1);
 }
 
+// Found by reading: a service with an idle time polled a held mailbox without a pause.
+#[tokio::test]
+async fn a_held_mailbox_is_no_work_and_is_not_idle() {
+    let slot = Slot::<ProbeMsg>::new(Settings { idle_after: Some(Duration::ZERO), ..Settings::default() });
+    let (handle, signals) = (Handle::new(slot.clone()), signals(&slot));
+    slot.life().claim(&signals);
+    slot.life().up(&signals, true);
+    slot.set_held(true);
+    assert!(!slot.stop_if_idle(&signals), "messages may be on their way");
+    handle.cast(ProbeMsg::Note(1)).unwrap();
+    assert!(slot.poll_work(&signals).is_pending() && lock(&slot.back).idle);
+    slot.set_held(false);
+    assert!(slot.poll_work(&signals).is_ready() && !slot.stop_if_idle(&signals));
+    let next = slot.poll_next(&signals, SignalMask::Everything, true, &mut slot.freed());
+    assert!(matches!(next, Poll::Ready(consumer::Next::Message(ProbeMsg::Note(1)))));
+    assert!(slot.stop_if_idle(&signals) && slot.poll_work(&signals).is_ready(), "the message in hand does not count");
+    assert_eq!(handle.cast(ProbeMsg::Note(2)).unwrap_err().refusal(), Refusal::Stopping);
+}
+
 #[tokio::test]
 async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keeps_it() {
     let slot = Slot::<ProbeMsg>::new(Settings { capacity: 10_000, ..Settings::default() });

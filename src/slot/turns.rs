@@ -52,6 +52,7 @@ fn source(fact: &Fact) -> Source<'_> {
         | Fact::Chosen { attempt, .. }
         | Fact::Leaving { attempt, .. }
         | Fact::Remains { attempt, .. }
+        | Fact::Failing { attempt, .. }
         | Fact::KillUnderWay(attempt)
         | Fact::Hung { attempt, .. } => Source::Child(attempt.child()),
         Fact::Dependency { name, .. } => Source::Elsewhere(name),

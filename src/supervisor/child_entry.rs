@@ -8,6 +8,7 @@ use regrow_supervisors::{Exit, Policy};
 use crate::error::gave_up::GaveUp;
 use crate::slot::erased::{AnySlot, Control};
 use crate::slot::status::ServiceState;
+use crate::supervisor::failures::Tally;
 use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::start_limits::Ticket;
 use crate::tree::directory::ChildKind;
@@ -53,6 +54,8 @@ struct Rare {
     info: Option<Arc<str>>,
     /// Place in the line of starts, while the child is starting.
     ticket: Option<Ticket>,
+    /// Counts of its messages, if failures among them count.
+    tally: Option<Tally>,
     /// Messages handled before its present life, if they count.
     handled_before: Option<u64>,
     /// The reason for the kill that is under way, if it is not an ordinary one.
@@ -199,6 +202,14 @@ impl ChildEntry {
 
     pub(crate) fn set_ticket(&mut self, ticket: Option<Ticket>) {
         self.set(|rare| &mut rare.ticket, ticket);
+    }
+
+    pub(super) fn tally(&self) -> Option<Tally> {
+        self.rare.as_ref()?.tally
+    }
+
+    pub(super) fn set_tally(&mut self, tally: Tally) {
+        self.set(|rare| &mut rare.tally, Some(tally));
     }
 
     /// Number of messages handled before its present life; zero if none was noted.

@@ -8,7 +8,9 @@ use regrow_supervisors::Policy;
 use crate::error::start::StartError;
 use crate::supervisor::plan::Plan;
 use crate::tree::dependencies::Graph;
+use crate::tree::directory::full_path;
 use crate::tree::overrides::Overrides;
+use crate::tree::renewals::Renewals;
 
 impl Graph {
     /// The dependencies of the services of a planned tree or subtree, with the root's settings for every service and
@@ -37,6 +39,20 @@ impl Graph {
             }
         });
         let mut graph = Self::default();
+        let is_known = |path: &str| paths.contains(path) || outside(path);
+        let mut renewals = Renewals::default();
+        for (scope, path, spec) in &said {
+            for on in spec.dependencies().iter().filter(|on| on.restart) {
+                renewals.ask(full_path(scope, &on.name, is_known).into(), path.clone());
+            }
+        }
+        if !renewals.is_empty() {
+            plan.for_each(&mut |plan| {
+                let children: Vec<_> = plan.children.iter().map(|child| child.path.clone()).collect();
+                renewals.group(&plan.path, &children, plan.shape.strategy());
+            });
+            renewals.circle().map_or(Ok(()), |circle| Err(StartError::RestartCircle { circle }))?;
+        }
         for (scope, path, spec) in said {
             graph.add(&scope, &path, spec.dependencies(), |path| paths.contains(path) || outside(path))?;
         }

@@ -55,7 +55,7 @@ pub(super) fn resolved_among(scope: &str, spec: ChildSpec, exists: impl Fn(&str)
     if spec.dependencies().is_empty() {
         return spec;
     }
-    let known = |on: &Dependency| Dependency { name: known_as(scope, &on.name, &exists), condition: on.condition };
+    let known = |on: &Dependency| Dependency { name: known_as(scope, &on.name, &exists), ..on.clone() };
     let dependencies = spec.dependencies().iter().map(known).collect();
     let mut policy = spec.policy_rule();
     policy.depends_on = Some(dependencies);
@@ -172,13 +172,13 @@ async fn follow(shared: Arc<Shared>, inbox: Arc<Inbox>, known: Arc<str>, arrival
                 continue;
             }
         } else {
-            tell(Outlook { prospect: Prospect::Gone, completion: shared.directory.completion(path) });
+            tell(Outlook { completion: shared.directory.completion(path), ..Prospect::Gone.into() });
         }
         arrival.await;
     }
 }
 
-fn outlook(shared: &Shared, slot: &dyn AnySlot, ServiceStatus { state, ready, .. }: ServiceStatus) -> Outlook {
+fn outlook(shared: &Shared, slot: &dyn AnySlot, ServiceStatus { state, ready, generation }: ServiceStatus) -> Outlook {
     let prospect = match state {
         ServiceState::Up if ready => Prospect::Ready,
         ServiceState::Waiting | ServiceState::Starting | ServiceState::Up | ServiceState::Restarting => {
@@ -188,5 +188,5 @@ fn outlook(shared: &Shared, slot: &dyn AnySlot, ServiceStatus { state, ready, ..
         ServiceState::Down | ServiceState::Gone => Prospect::Gone,
     };
     let completion = slot.completion().filter(|_| prospect != Prospect::Ready);
-    Outlook { prospect, completion }
+    Outlook { prospect, completion, life: generation }
 }

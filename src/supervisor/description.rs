@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, DynamicMachine, Flags, Intensity, Machine, SpecError, StaticMachine};
+use regrow_supervisors::{ChildSpec, DynamicMachine, Flags, Intensity, Machine, SpecError, StaticMachine, Strategy};
 
 use crate::child::Child;
 use crate::supervisor::dynamic::{DynamicState, Limits};
@@ -84,6 +84,14 @@ impl Shape {
                 Self::Partitioned { flags, table: before.clone().followed_by(table) }
             }
             (shape, _) => shape,
+        }
+    }
+
+    /// The strategy. A dynamic supervisor restarts each child alone.
+    pub(crate) fn strategy(&self) -> Strategy {
+        match self {
+            Self::Static(flags) | Self::Partitioned { flags, .. } => flags.strategy,
+            Self::Dynamic(_) => Strategy::OneForOne,
         }
     }
 

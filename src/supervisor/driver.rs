@@ -207,6 +207,7 @@ impl Driver {
             }
             Fact::Ended { attempt, exit } => {
                 self.tell_progress(attempt, now);
+                self.tell_crash(attempt, &exit, now);
                 self.machine.handle_exit(attempt, self.shared.options_in_force.named(exit), now);
                 if let Some(completion) = self.machine.outlook(attempt.child()).and_then(|outlook| outlook.completion) {
                     self.completed(attempt.child(), completion);
@@ -223,6 +224,7 @@ impl Driver {
             Fact::Remains { attempt, exit } => {
                 self.machine.handle_remains(attempt, self.shared.options_in_force.named(exit), now);
             }
+            Fact::Failing { attempt, failures } => self.tell_failures(attempt, &failures, now),
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
             Fact::Hung { attempt, seen, hang } => self.hung(attempt, &seen, hang, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),

@@ -186,8 +186,8 @@ impl DynamicSupervisor {
         self
     }
 
-    /// Makes children from values of type `A`: see [`Template`](crate::Template). `make` runs once for each child. At a restart, the
-    /// child's own factory runs again with the same values, as OTP keeps the arguments (OTP rule 80).
+    /// Makes children from values of type `A`: see [`Template`](crate::Template). `make` runs once for each child. At a
+    /// restart, the child's own factory runs again with the same values, as OTP keeps the arguments (OTP rule 80).
     pub fn template<A, C>(self, make: impl Fn(A) -> C + Send + Sync + 'static) -> Self
     where
         A: 'static,

@@ -24,6 +24,7 @@ pub(crate) fn of_child(child: &Child) -> Option<Idle> {
         // The other value is the default, and does no harm.
         ("ready", policy.readiness == Some(Readiness::WhenSaid)),
         ("reset_after_messages", policy.reset_after_messages.is_some()),
+        ("failure_rate", policy.failure_rate.is_some()),
     ];
     let in_policy = said.into_iter().filter(|(_, is_said)| *is_said);
     in_policy

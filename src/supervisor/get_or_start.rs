@@ -177,13 +177,16 @@ impl DynamicHandle {
     /// Returns the handle of the child that has the name of `child`, and starts `child` if there is none. It completes
     /// when the child is up.
     ///
-    /// However many tasks call it at once, one child is started, and all get its handle. A child that is ending is
-    /// waited for, and then another one is started. One that is being restarted, or is parked, is returned as it is: its
-    /// restart is up to its policy.
+    /// However many tasks call it at once, one child is started, and all get its handle. If the child is ending, the
+    /// call waits for its end and then starts another one. If it is being restarted, or is parked, its handle is returned
+    /// at once, because its policy decides about the restart.
     ///
-    /// There is no limit on the wait but the child's own: [`start_timeout`](crate::Policy::start_timeout), and its
-    /// shutdown time. Dropping the future does not undo a start that was ordered. See also
-    /// [`Template::get_or_start`].
+    /// A child that has ended for good, such as an [idle](crate::ServiceChild::idle_after) one, is forgotten. Its handles
+    /// say [`Gone`](Refusal::Gone) for ever, also when another child has its name. So keep the name, and call this for
+    /// each piece of work. A message that is refused because the child ended in between comes back in the error.
+    ///
+    /// Only the child's own limits bound the wait: [`start_timeout`](crate::Policy::start_timeout), and its shutdown time.
+    /// Dropping the future does not undo a start that was ordered. See also [`Template::get_or_start`].
     ///
     /// # Errors
     ///

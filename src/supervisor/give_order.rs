@@ -115,6 +115,14 @@ impl SupervisorHandle {
         }
     }
 
+    /// Orders that a child is terminated, and does not wait for it. Needs no runtime.
+    pub(super) fn terminate_later(&self, name: &str) {
+        let order = Order::TerminateChild(name.into());
+        let finish: Finish = Box::new(|_, _, _| ());
+        // If the supervisor is over, so is the child.
+        let _ = self.push(Fact::Order(Box::new(Ordered { order, planned: Vec::new(), finish })));
+    }
+
     /// Refuses an order that would deadlock. The supervisor carries it out after its boot, and the boot waits for the
     /// factory that gives it.
     pub(super) fn refuse_own_boot(&self) -> Result<(), ManageError> {

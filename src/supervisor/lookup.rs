@@ -32,7 +32,9 @@ impl Shared {
         let Some(PathKind::Partitioned(table)) = PathKind::of(facet.as_ref()) else {
             unreachable!("a partitioned supervisor is listed with its table")
         };
-        let found = table.message_type();
+        let Some(found) = table.message_type() else {
+            return Err(LookupError::PartitionsAreSupervisors { path: path.into() });
+        };
         match table.clone().as_any().downcast() {
             Ok(table) => Ok(Partitions::new(handle, table)),
             Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),

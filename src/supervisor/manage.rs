@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 #[cfg(feature = "policy")]
-use regrow_supervisors::Adjustment;
+use regrow_supervisors::{Adjustment, SpecError};
 use regrow_supervisors::{ChildSpec, Exit, Order};
 
 use crate::base::sweep;
@@ -139,6 +139,12 @@ impl SupervisorHandle {
     #[cfg(feature = "policy")]
     pub(crate) async fn configurations(&self) -> Result<Vec<Configuration>, NotRunning> {
         self.read_in(|driver| driver.configurations()).await
+    }
+
+    /// Checks specs for children that are there, as [`adjust`](Self::adjust) does.
+    #[cfg(feature = "policy")]
+    pub(crate) async fn check_specs(&self, specs: Vec<ChildSpec>) -> Result<Result<(), SpecError>, NotRunning> {
+        self.read_in(move |driver| driver.machine.check_specs(&specs)).await
     }
 
     /// Puts new policies in force for children that are there. `then` runs in the supervisor when they are in force.

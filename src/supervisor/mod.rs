@@ -13,6 +13,7 @@ pub(crate) mod dynamic;
 pub(crate) mod dynamic_handle;
 pub(crate) mod effect;
 pub(crate) mod factory;
+pub(crate) mod failures;
 pub(crate) mod get_or_start;
 pub(crate) mod give_order;
 mod handover;
@@ -73,9 +74,11 @@ use crate::tree::Tree;
 ///
 /// 1. **Are the children written down in your code?** Then it is a `Supervisor`. Only here a failure can restart
 ///    siblings too, and only here the children start in the order that you write.
-/// 2. **Do children come and go?** Then it is a `DynamicSupervisor`. A child that has finished leaves nothing behind.
+/// 2. **Do children come and go?** Then it is a `DynamicSupervisor`. A child that has finished leaves nothing behind. For
+///    tasks that run once and give a value, take a [`TaskSupervisor`](crate::TaskSupervisor).
 /// 3. **Is one service too slow for its load, and can the work be split by key?** Then it is a `Partitioned`. The
-///    number of partitions can be changed at run time; the state of a key does not move with it.
+///    number of partitions can be changed at run time; the state of a key does not move with it. If a part of the keys
+///    needs more than one service, take [`Partitioned::supervisors`](crate::Partitioned::supervisors).
 ///
 /// [`SupervisorHandle::start_child`](crate::SupervisorHandle::start_child) also adds a child to a running `Supervisor`.
 /// That is for rare changes: such a child keeps its spec when it ends, unless it is temporary.

@@ -70,7 +70,7 @@ pub(super) struct State<M: Send + 'static> {
 /// A partition table of any message type.
 pub(crate) trait AnyPartitionTable: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-    fn message_type(&self) -> &'static str;
+    fn message_type(&self) -> Option<&'static str>;
     /// Number of partitions in the description.
     fn wanted(&self) -> usize;
     /// The children to start with now.
@@ -84,8 +84,8 @@ impl<M: Send + 'static> AnyPartitionTable for PartitionTable<M> {
         self
     }
 
-    fn message_type(&self) -> &'static str {
-        std::any::type_name::<M>()
+    fn message_type(&self) -> Option<&'static str> {
+        Some(std::any::type_name::<M>())
     }
 
     fn wanted(&self) -> usize {

@@ -91,20 +91,20 @@ impl<M: Send + 'static> Partitions<M> {
 
     /// Changes the number of partitions of the running supervisor. The change lasts through restarts of the supervisor.
     ///
-    /// Partitions that stay are not touched. Only the keys move that must: one in `n + 1` when `n` partitions become `n
-    /// + 1`. The state of a key does not move with it.
+    /// Partitions that stay are not touched. As few keys move as possible: about a fifth of them if four partitions become
+    /// five. The state of a key does not move with it.
     ///
     /// The order of one key's messages is kept: the old partition hands the key over. For each partition that comes or
     /// leaves, one after the other:
     ///
     /// * A new partition gets keys as soon as it is up. It begins with them when the partitions that had them have worked
     ///   off what was queued when it came. Meanwhile messages wait in its mailbox.
-    /// * A partition that leaves gets no keys any more when it has nothing to do, or after a second. The others, which get
-    ///   its keys, wait until it has worked off what was queued. Then it is terminated by its shutdown rule.
+    /// * A partition that leaves loses its keys when it has nothing to do, or after a second. The others, which get its
+    ///   keys, wait until it has worked off what was queued. Then it is terminated by its shutdown rule.
     ///
-    /// This is about messages that are sent through [`handle_for`](Self::handle_for), asked for each message. A handle
-    /// that is kept from before the change sends to the partition that had the key then. So does a thread that is
-    /// suspended between `handle_for` and its send for longer than the handover takes.
+    /// The order is kept if [`handle_for`](Self::handle_for) is called for each message. A handle that is kept from before
+    /// the change sends to the partition that had the key then. So does a thread that is suspended between `handle_for`
+    /// and its send for longer than the handover takes.
     ///
     /// A handover is given up if a partition that others wait for does not finish a message for 5 s, or waits for an
     /// answer of one that waits for it ([`OrderNotKept`](ResizeError::OrderNotKept)). The change goes on then.

@@ -34,7 +34,7 @@ impl Driver {
             // The sibling is done and forgotten. The machine began after that, or had no reason to remember it.
             let completion = self.shared.directory.completion(&format!("{}/{name}", self.plan.path));
             if self.machine.find(&name).is_none() {
-                let outlook = Outlook { prospect: Prospect::Gone, completion };
+                let outlook = Outlook { completion, ..Prospect::Gone.into() };
                 self.machine.handle_outlook(&name, outlook, self.shared.clock.now());
             }
         }

@@ -31,6 +31,7 @@ impl Driver {
             | Fact::Leaving { .. }
             | Fact::Remains { .. }
             | Fact::KillUnderWay(_)
+            | Fact::Failing { .. }
             | Fact::Hung { .. }
             | Fact::Stop(_)
             | Fact::Kill
@@ -123,6 +124,12 @@ impl Driver {
                 self.take_back_dismissal(child);
                 services = names;
                 (child, EventKind::Waiting)
+            }
+            Report::TooManyFailures { child, seen, exit } => {
+                (child, EventKind::TooManyFailures { failures: seen, exit })
+            }
+            Report::Renewed { child, name } => {
+                (child, EventKind::Renewed { dependency: path_of(&self.plan.path, &name) })
             }
             Report::DependencyGone { child, name, then } => {
                 (child, EventKind::DependencyGone { dependency: path_of(&self.plan.path, &name), then })

@@ -18,14 +18,13 @@ impl<M: Send + 'static> Handle<M> {
     /// off, and the [stop hook](crate::Service::stopped) runs. Then its factory builds the next incarnation. Completes
     /// when that is up, and returns its generation.
     ///
-    /// No budget is charged, no delay is served, and no sibling is touched, whatever the strategy. The restart type does
-    /// not matter: a temporary service is restarted too. The service accepts messages all the while. What is queued
+    /// No budget is charged, the restart has no delay, and no sibling is touched, whatever the strategy. The restart type
+    /// does not matter: a temporary service is restarted too. Meanwhile the mailbox accepts messages. What is queued
     /// reaches the next incarnation, or is shed if the mailbox [drops](crate::OnRestart) it. A service that does not stop
     /// in its shutdown time is killed, and loses the message in hand.
     ///
-    /// Orders that come before the old incarnation has ended merge: they complete with the same new incarnation. A later
-    /// one restarts that incarnation, or is refused while that is [starting](RestartError::Starting). An order to
-    /// terminate the service wins.
+    /// Orders that come before the old incarnation has ended merge: they complete with the same new incarnation. While
+    /// that one starts, an order is [refused](RestartError::Starting). An order to terminate the service wins.
     ///
     /// The event [`RestartOrdered`](crate::EventKind::RestartOrdered), [`why`](Self::why) and the log have the `reason`.
     /// The next incarnation finds it in [`last_exit`](crate::Context::last_exit), as
@@ -54,7 +53,7 @@ impl<M: Send + 'static> Handle<M> {
     /// [`Stopping`](RestartError::Stopping), [`NotFound`](RestartError::NotFound), or a supervisor that is not running.
     /// Code of the service itself is refused: [`ToItself`](RestartError::ToItself).
     ///
-    /// [`Failed`](RestartError::Failed) if the new incarnation does not start. That is a failure as any other: the
+    /// [`Failed`](RestartError::Failed) if the new incarnation does not start. This failure counts like any other: the
     /// supervisor reports it and tries again, by the policy, the strategy and the budget.
     pub async fn restart(&self, reason: impl Into<Arc<str>>) -> Result<StartOutcome, RestartError> {
         let path = self.path();

@@ -17,10 +17,10 @@ use crate::supervisor::partitions::Partitions;
 impl<M: Send + 'static> Partitions<M> {
     /// Restarts all partitions by order, by number, at most `at_most` at a time (0 counts as 1), each as
     /// [`Handle::restart`](crate::Handle::restart) does. A partition counts as restarted when its new incarnation is
-    /// ready, and then the next one begins. Returns the number of those that were restarted.
+    /// ready, and then the next one begins. Returns the number of restarted partitions.
     ///
-    /// The first failure ends the roll: no other partition is restarted after it. Partitions that rest are left out. One
-    /// that is being stopped is waited for, and left out if it rests then, or is gone.
+    /// The first failure ends the roll: no other partition is restarted after it. Partitions that are down are left out.
+    /// One that is being stopped is waited for, and left out if it is down or gone then.
     /// Dropping the future stops the roll as well. Restarts that are under way are carried out.
     ///
     /// ```
@@ -69,7 +69,7 @@ impl DynamicHandle {
 
 impl SupervisorHandle {
     /// Restarts all children by order, in start order, at most `at_most` at a time: see
-    /// [`Partitions::restart_rolling`]. Children that rest are left out.
+    /// [`Partitions::restart_rolling`]. Children that are down are left out.
     ///
     /// # Errors
     ///
@@ -202,7 +202,9 @@ impl fmt::Display for RollingCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRestarted(error) => error.fmt(f),
-            Self::NotReady { path, status } => write!(f, "`{path}` came up and was not ready, it is {status}"),
+            Self::NotReady { path, status } => {
+                write!(f, "`{path}` came up, and ended before it was ready: it is {status}")
+            }
         }
     }
 }

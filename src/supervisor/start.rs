@@ -107,6 +107,9 @@ impl Driver {
         if policy.is_some_and(|policy| policy.reset_after_messages.is_some()) {
             entry.set_handled_before(entry.slot.accounting().handled);
         }
+        if policy.is_some_and(|policy| policy.failure_rate.is_some()) {
+            entry.begin_tally();
+        }
         entry.control = Some(Control::Signals(signals.clone()));
         let life = spawn.spawn(SpawnArgs {
             slot: entry.slot.clone(),

@@ -30,12 +30,12 @@ use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
 
 impl Partitioned<NoMessages> {
-    /// A supervisor of `partitions` equal subtrees that share the work by key, each made from its number, beginning with
-    /// 0. The name that a subtree brings along does not matter. Use it where a part of the keys needs more than one
-    /// service, or a pool of its own.
+    /// A supervisor of `partitions` equal subtrees that share the work by key. `make` gets the number of a subtree, from 0,
+    /// and describes it. The name in that description is replaced by the number. Use it if each part of the keys needs
+    /// more than one service, or its own pool.
     ///
-    /// The subtrees may be supervisors of any kind. A key belongs to the same number as it does among as many
-    /// [services](Self::new). The number of subtrees cannot be changed while they run.
+    /// The subtrees may be supervisors of any kind. A key belongs to the same number as in a [`Partitioned`] of as many
+    /// [services](Self::new). The number of subtrees cannot be changed while they run: there is no `resize`.
     ///
     /// ```
     /// use regrow::testing::{Journal, ProbeMsg};
@@ -87,7 +87,7 @@ impl PartitionedSupervisors {
     ///
     /// # Errors
     ///
-    /// Those of [`Supervisor::start`](crate::Supervisor::start). Refused are no subtrees at all, and more than
+    /// Those of [`Supervisor::start`](crate::Supervisor::start). No subtrees at all are refused, and so are more than
     /// [`PARTITIONS_MAX`](crate::PARTITIONS_MAX).
     pub async fn start(self) -> Result<Tree, StartError> {
         Tree::start(self.into()).await
@@ -148,8 +148,8 @@ impl AnyPartitionTable for SubtreeTable {
         self
     }
 
-    fn message_type(&self) -> &'static str {
-        "no messages: its partitions are supervisors"
+    fn message_type(&self) -> Option<&'static str> {
+        None
     }
 
     fn wanted(&self) -> usize {
@@ -296,12 +296,9 @@ impl Shared {
         let Some(PathKind::Partitioned(table)) = PathKind::of(facet.as_ref()) else {
             unreachable!("a partitioned supervisor is listed with its table")
         };
-        let found = table.message_type();
         match table.clone().as_any().downcast() {
             Ok(table) => Ok(SupervisorPartitions { handle, table }),
-            Err(_) => {
-                Err(LookupError::WrongType { path: path.into(), found, asked: "partitions that are supervisors" })
-            }
+            Err(_) => Err(LookupError::PartitionsAreServices { path: path.into() }),
         }
     }
 }

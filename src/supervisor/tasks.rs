@@ -27,7 +27,8 @@ use crate::tree::lookup::LookupError;
 /// to a budget. [`Tree::tasks`] and [`Context::tasks`] return the handle that runs them.
 ///
 /// When the supervisor stops, it asks all tasks to stop at once. A task that does not listen for
-/// [`stopping`](TaskContext::stopping) ends at its next await, and others have 5 s. What awaits them learns that.
+/// [`stopping`](TaskContext::stopping) ends at its next await, and others have 5 s. Code that awaits such a task gets
+/// [`TaskError::Ended`].
 ///
 /// ```
 /// use regrow::{Supervisor, TaskError, TaskSupervisor};
@@ -56,8 +57,9 @@ impl TaskSupervisor {
         Self { pool: DynamicSupervisor::new(name) }
     }
 
-    /// Limits the number of tasks that run at a time. More are refused
-    /// ([`MaxChildren`](StartChildError::MaxChildren)). Zero is refused when the tree starts.
+    /// Limits the number of tasks that run at a time. It is the [`max_children`](DynamicSupervisor::max_children) of the
+    /// supervisor, and errors call it so. More tasks are refused ([`MaxChildren`](StartChildError::MaxChildren)): they do
+    /// not wait. Zero is refused when the tree starts.
     pub fn max_tasks(self, tasks: usize) -> Self {
         Self { pool: self.pool.max_children(tasks) }
     }
@@ -77,7 +79,7 @@ impl TaskSupervisor {
     }
 }
 
-/// The settings that the two have in common can be set there.
+/// For settings that only [`DynamicSupervisor`] has.
 impl From<TaskSupervisor> for DynamicSupervisor {
     fn from(tasks: TaskSupervisor) -> Self {
         tasks.pool
@@ -143,8 +145,11 @@ impl Tasks {
     /// Runs futures as tasks of this supervisor, at most `at_most` at a time (0 counts as 1). Returns their outcomes in
     /// the order of `futures`. A task that ends without a value does not keep the others from running.
     ///
-    /// `futures` is asked for the next one when a place is free, so that a long list is never in memory as a whole.
-    /// Dropping the future of this call starts no more tasks, and those that run go on.
+    /// If the supervisor has a limit ([`max_tasks`](TaskSupervisor::max_tasks)), a future that finds it full is dropped,
+    /// and its outcome is [`NotStarted`](TaskError::NotStarted). So `at_most` is best less than that limit.
+    ///
+    /// `futures` is asked for the next one when a task has ended, so a long list is never in memory as a whole. If the
+    /// future of this call is dropped, no more tasks start, and those that run go on.
     ///
     /// # Panics
     ///
@@ -209,14 +214,8 @@ impl Tasks {
         };
         let pool = self.pool.clone();
         let cancel = move || {
-            let (pool, path) = (pool.clone(), path.clone());
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move {
-                    let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
-                    // If it is over, there is nothing to cancel.
-                    let _ = pool.terminate_child(name).await;
-                });
-            }
+            let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
+            pool.supervisor().terminate_later(name);
         };
         Ok(RunningTask::new(value, cancel))
     }

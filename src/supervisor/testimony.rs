@@ -119,6 +119,7 @@ impl Driver {
                 return self.say(now, Seen::Ordered { call: self.orders_given + 1, path });
             }
             Fact::Admitted(_)
+            | Fact::Failing { .. }
             | Fact::Hung { .. }
             | Fact::Ending { .. }
             | Fact::Chosen { .. }
@@ -216,6 +217,8 @@ fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
     Some(match report {
         Report::Delayed { child, until } => (*child, What::Delayed(until.saturating_sub(now))),
         Report::Waiting { child, .. } => (*child, What::Waits),
+        Report::Renewed { child, .. } => (*child, What::Renewed),
+        Report::TooManyFailures { child, .. } => (*child, What::TooManyFailures),
         Report::Parked { child, until, services } if services.is_empty() => {
             (*child, What::Parked(until.saturating_sub(now)))
         }

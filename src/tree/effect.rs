@@ -23,10 +23,12 @@ pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
         ("ready", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
             Some("a supervisor is ready when its children have started")
         }
-        ("reset_after_messages" | "mailbox", ChildKind::Task) => Some("a task takes no messages"),
-        ("reset_after_messages" | "mailbox", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
-            Some("a supervisor takes no messages: set it on its children")
-        }
+        ("failure_rate", ChildKind::Actor) => Some("an actor has no context, so it cannot say that a message failed"),
+        ("reset_after_messages" | "failure_rate" | "mailbox", ChildKind::Task) => Some("a task takes no messages"),
+        (
+            "reset_after_messages" | "failure_rate" | "mailbox",
+            ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned,
+        ) => Some("a supervisor takes no messages: set it on its children"),
         ("mailbox", ChildKind::Thread) if field == IDLE_AFTER => {
             Some("a thread waits for its messages in its own code: it can call `Inbox::stop_if_idle`")
         }
@@ -51,6 +53,7 @@ pub(crate) fn inherited(kind: ChildKind, defaults: &Policy) -> Policy {
     let mut policy = defaults.clone();
     policy.watchdog = policy.watchdog.filter(|_| is_for("watchdog"));
     policy.readiness = policy.readiness.filter(|_| is_for("ready"));
+    policy.failure_rate = policy.failure_rate.filter(|_| is_for("failure_rate"));
     policy.reset_after_messages = policy.reset_after_messages.filter(|_| is_for("reset_after_messages"));
     policy
 }

@@ -67,6 +67,16 @@ pub enum LookupError {
         /// The kind that was asked for.
         asked: ChildKind,
     },
+    /// The partitions of this supervisor are supervisors, and take no messages.
+    PartitionsAreSupervisors {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// The partitions of this supervisor are services, not supervisors.
+    PartitionsAreServices {
+        /// The supervisor.
+        path: Arc<str>,
+    },
     /// The dynamic supervisor has no template.
     NoTemplate {
         /// The supervisor.
@@ -150,6 +160,12 @@ impl fmt::Display for LookupError {
             Self::WrongKind { path, found, asked } => {
                 write!(f, "`{path}` is {} {found}, not {} {asked}", article(*found), article(*asked))?;
                 method(*found).map_or(Ok(()), |method| write!(f, ": find it with `{method}`"))
+            }
+            Self::PartitionsAreSupervisors { path } => {
+                write!(f, "the partitions of `{path}` are supervisors: find them with `supervisor_partitions`")
+            }
+            Self::PartitionsAreServices { path } => {
+                write!(f, "the partitions of `{path}` are services: find them with `partitions`")
             }
             Self::NoTemplate { path } => write!(f, "`{path}` has no template: start its children by their specs"),
             Self::WrongTemplate { path, found, asked } => {

@@ -15,6 +15,7 @@ pub(crate) mod options;
 pub(crate) mod overrides;
 pub(crate) mod paths;
 pub(crate) mod readiness;
+pub(crate) mod renewals;
 pub(crate) mod report;
 pub(crate) mod required;
 pub(crate) mod root;

@@ -72,7 +72,8 @@ impl ShutdownReport {
     /// Whether the end was wanted, and every child stopped as asked.
     ///
     /// It was not if the root gave up or was killed, or if a child failed, panicked, was killed or was abandoned while
-    /// the tree stopped. Nor was it if a child had ended for good before that (see [`given_up`](Self::given_up)). A child with [`Shutdown::Kill`](crate::Shutdown::Kill) stops as asked when it is killed.
+    /// the tree stopped. Nor was it if a child had ended for good before that (see [`given_up`](Self::given_up)). A child
+    /// with [`Shutdown::Kill`](crate::Shutdown::Kill) stops as asked when it is killed.
     pub fn is_clean(&self) -> bool {
         self.was_wanted()
             && [&self.killed, &self.unasked, &self.abandoned].iter().all(|names| names.is_empty())

@@ -85,6 +85,10 @@ pub(crate) enum What {
     Parked(Duration),
     /// The child is parked because a service that it depends on is gone or parked.
     Blocked,
+    /// Too many messages of the child failed: it is stopped, or its supervisor ends, as its policy says.
+    TooManyFailures,
+    /// The child is restarted, because a service that it depends on is ready again in a new life.
+    Renewed,
     /// The start of the child fails before it begins, because a service that it depends on is gone.
     Missed,
     /// The child is not restarted.

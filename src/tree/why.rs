@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{self as machine, BudgetLeft, ChildState, Exit, ExitKind, RuleAction};
+use regrow_supervisors::{self as machine, BudgetLeft, ChildState, Exit, ExitKind, FailuresSeen, RuleAction};
 
 use crate::error::gave_up::GaveUp;
 use crate::handle::Handle;
@@ -47,7 +47,7 @@ pub struct Why {
     pub status: ServiceStatus,
     /// Its state, as its supervisor sees it; `None` for a root, and if the supervisor does not run.
     pub standing: Option<ChildState>,
-    /// The exit that led here; `None` if nothing went wrong yet under its present supervisor.
+    /// The last exit that its supervisor did not order; `None` if there was none under its present supervisor.
     pub exit: Option<Exit>,
     /// Time since that exit.
     pub ago: Option<Duration>,
@@ -75,7 +75,7 @@ pub struct Why {
     pub capacity: Option<usize>,
     /// Number of senders that wait for room in its mailbox.
     pub senders_waiting: usize,
-    /// Number of [monitors](crate::Context::monitor) that are told of its ends.
+    /// Number of [monitors](crate::Context::monitor) that report its ends.
     pub monitors: usize,
     /// Whether its mailbox is held: messages wait in it while partitions that had its keys [hand them
     /// over](crate::Partitions::resize).
@@ -84,6 +84,12 @@ pub struct Why {
     pub waits_for: Vec<Arc<str>>,
     /// Services that it depends on and that are gone for good. Its next start has to do without them.
     pub lost: Vec<Arc<str>>,
+    /// Failures among its messages, within the window of its policy, as of the latest one. Of a parked child: those for
+    /// which it is parked. See [`Policy::failure_rate`](field@crate::Policy::failure_rate).
+    pub failures: Option<FailuresSeen>,
+    /// The service with which it was restarted last, because that was ready again in a new life, and the time since then.
+    /// See [`Dependency::restart`](crate::Dependency::restart).
+    pub renewed: Option<(Arc<str>, Duration)>,
     /// Whether it is down because an order terminated it.
     pub was_terminated: bool,
     /// Whether it is parked, or on probation after that.
@@ -136,6 +142,8 @@ impl Why {
             is_held: false,
             waits_for: Vec::new(),
             lost: Vec::new(),
+            failures: None,
+            renewed: None,
             was_terminated: false,
             is_half_open: false,
             reset_after: None,
@@ -158,6 +166,8 @@ impl Why {
             next_try: why.next_try.map(|at| at.saturating_sub(now)),
             waits_for: why.waits_for,
             lost: why.lost,
+            failures: why.failures,
+            renewed: why.renewed.map(|(name, at)| (name, now.saturating_sub(at))),
             was_terminated: why.was_terminated,
             is_half_open: why.is_half_open,
             reset_after: why.reset_after,
@@ -259,6 +269,10 @@ impl fmt::Display for Why {
         }
         self.say_what_led_here(f)?;
         self.say_who_gave_up(f)?;
+        if let Some((name, ago)) = &self.renewed {
+            let name = name.trim_start_matches('/');
+            write!(f, " It was restarted {ago:.1?} ago, because `{name}` was ready again in a new life.")?;
+        }
         self.say_what_is_left(f)
     }
 }
@@ -345,8 +359,9 @@ impl Why {
             let is_untouched = self.standing.is_some() && !self.was_terminated;
             return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
         };
+        let was_restarted_since = matches!((&self.restarted, self.ago), (Some((_, since)), Some(ago)) if *since < ago);
         let what = match self.phase {
-            _ if self.was_terminated => "Before that, a life of it ended",
+            _ if self.was_terminated || was_restarted_since => "Before that, a life of it ended",
             Some(ExitKind::StartFailed) => "Its last start failed",
             Some(ExitKind::NotReady) => "Its last life ended before it was ready",
             Some(_) | None => "Its last life ended",
@@ -378,7 +393,11 @@ impl Why {
             return Ok(());
         }
         let is_parked = self.standing == Some(ChildState::Parked);
-        let by_rule = matches!(self.rule, Some((_, RuleAction::Park)));
+        if let Some(failures) = self.failures {
+            let more = if is_parked { ", which is more than its policy allows" } else { "" };
+            write!(f, " Of its latest messages, {failures}{more}.")?;
+        }
+        let by_rule = self.failures.is_some() || matches!(self.rule, Some((_, RuleAction::Park)));
         match self.budget {
             // Its restarts are charged only when a life has lasted, so what is left of the budget says nothing.
             Some(BudgetLeft { restarts_max, within, is_own, .. }) if is_parked && !by_rule => {

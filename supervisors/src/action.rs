@@ -7,6 +7,7 @@ use crate::children::{Attempt, ChildKey};
 use crate::dependency::DependencyGone;
 use crate::exit::Exit;
 use crate::order::{Answer, OrderError, OrderId};
+use crate::rate::FailuresSeen;
 use crate::why::GiveUpReason;
 
 /// A thing that the driver must do. Actions are to be performed in the order in which they are polled.
@@ -102,7 +103,7 @@ pub enum Report {
         /// [`handle_end_of_tree`](crate::Machine::handle_end_of_tree).
         ends_tree: bool,
     },
-    /// A child ends for good, because its budget is used up: [`GiveUp::Stop`](crate::GiveUp::Stop). It rests, or is
+    /// A child ends for good, because its budget is used up: [`GiveUp::Stop`](crate::GiveUp::Stop). It is down then, or
     /// forgotten.
     GivenUp {
         /// The child.
@@ -135,6 +136,24 @@ pub enum Report {
         /// The services, as the child's spec names them.
         services: Vec<Arc<str>>,
     },
+    /// Too many messages of the child failed: [`Policy::failure_rate`](field@crate::Policy::failure_rate). What happens
+    /// then, the policy says.
+    TooManyFailures {
+        /// The child.
+        child: ChildKey,
+        /// The failures in the window.
+        seen: FailuresSeen,
+        /// The latest failure, as an exit.
+        exit: Exit,
+    },
+    /// The child is restarted because a service that it depends on is ready again in a new life:
+    /// [`Dependency::restart`](crate::Dependency::restart).
+    Renewed {
+        /// The child.
+        child: ChildKey,
+        /// The service, as the child's spec names it.
+        name: Arc<str>,
+    },
     /// A service that the child depends on was gone for good when the child was to be started.
     DependencyGone {
         /// The child.
@@ -154,7 +173,7 @@ pub enum Report {
         /// The services that are gone or parked, as the child's spec names them. Empty if the budget is used up.
         services: Vec<Arc<str>>,
     },
-    /// A child is told to stop by an order, and then started again.
+    /// An order stops a child, which is then started again.
     RestartOrdered {
         /// The child.
         child: ChildKey,

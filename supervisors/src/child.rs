@@ -1,6 +1,7 @@
 //! A child in the table of its supervisor: its state, and the orders that wait for it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::children::Attempt;
@@ -9,6 +10,7 @@ use crate::exit::Exit;
 use crate::history::{Ended, History};
 use crate::order::OrderId;
 use crate::policy::Readiness;
+use crate::restart::Decision;
 use crate::rule::ExitKind;
 use crate::spec::{ChildSpec, Restart, Strategy};
 use crate::why::GiveUpReason;
@@ -49,6 +51,8 @@ pub(crate) struct Live {
     pub(crate) never_began: bool,
     /// The child is a supervisor, and ends because the whole tree is to end.
     pub(crate) ends_tree: bool,
+    /// A task with this life, or after it, besides those that its end calls for. Few lives have one.
+    pub(crate) errand: Option<Box<Errand>>,
     /// The exit of an attempt that is killed without having been told to stop. While the attempt is leaving: the exit
     /// that it is about to have, which counts only if it takes too long.
     pub(crate) cause: Option<Box<Exit>>,
@@ -74,6 +78,7 @@ impl Live {
             is_proven: false,
             never_began: false,
             ends_tree: false,
+            errand: None,
             cause: None,
         }
     }
@@ -93,6 +98,17 @@ impl Live {
         let lived = now.saturating_sub(self.since);
         Ended { exit, phase, lived, is_proven: self.is_proven, ends_tree: self.ends_tree }
     }
+}
+
+/// A task with a life, or after it, besides those that its end calls for.
+#[derive(Debug, Clone)]
+pub(crate) enum Errand {
+    /// Restart the child when it is up: this service, which it depends on, became ready in a new life meanwhile.
+    RenewWhenUp(Arc<str>),
+    /// Start the child again when it is gone. It was told to stop for a service that it depends on.
+    Renew,
+    /// Carry this out when the child is gone. It was told to stop because too many of its messages failed.
+    Then(Decision),
 }
 
 #[derive(Debug, Clone)]
@@ -299,7 +315,7 @@ impl Child {
             State::Down if self.is_at_rest => Prospect::Gone,
             State::Down => Prospect::MayCome,
         };
-        Outlook { prospect, completion: self.completion }
+        Outlook { prospect, completion: self.completion, life: self.attempt().map_or(0, Attempt::number) }
     }
 
     pub(crate) fn start_timeout(&self) -> Option<Duration> {
@@ -312,7 +328,7 @@ impl Child {
 
     /// Returns the reason why the policy of the child has ended it for good, while the child is down for that.
     pub(crate) fn given_up(&self) -> Option<GiveUpReason> {
-        self.history.as_ref()?.given_up.filter(|_| matches!(self.state, State::Down))
+        self.history.as_ref()?.given_up.as_deref().copied().filter(|_| matches!(self.state, State::Down))
     }
 
     /// Whether a group restart passes the child over: it is parked, it has ended for good, or an order waits for its

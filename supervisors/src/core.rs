@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Child, Ending, Held, Hold, Live, Stage, StartCall, State};
+use crate::child::{Child, Ending, Errand, Held, Hold, Live, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey, Children};
 use crate::circles::{Tie, untie};
 use crate::dependency::{Outlook, Prospect};
@@ -244,6 +244,7 @@ impl Core {
         let key = attempt.child();
         let Some(live @ Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
         self.prompt.mark_done(live);
+        let errand = live.errand.take();
         self.children.change(key, |child| {
             (child.has_lived, child.is_closed) = (true, false);
             if let State::Live(live) = &mut child.state {
@@ -254,6 +255,9 @@ impl Core {
             self.outbox.answer(call, Ok(Answer::Started(attempt)));
         }
         self.answer_renewals(key, &Ok(Answer::Started(attempt)));
+        if let Some(Errand::RenewWhenUp(name)) = errand.map(|errand| *errand) {
+            self.inbox.push(Event::Renew { attempt, name });
+        }
         if self.children.get(key).is_some_and(|child| child.readiness() == Readiness::WhenUp) {
             self.became_ready(attempt);
         }
@@ -285,7 +289,7 @@ impl Core {
         self.remember_only_what_is_named(child.spec.dependencies());
         let name = child.spec.id.clone();
         if self.children.has_dependents(&name) {
-            let outlook = Outlook { prospect: Prospect::Gone, completion: child.completion };
+            let outlook = Outlook { prospect: Prospect::Gone, completion: child.completion, life: 0 };
             self.services.note(name.clone(), outlook);
             self.reconsider_dependents(&name);
         }

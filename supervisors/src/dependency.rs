@@ -20,6 +20,8 @@ pub struct Dependency {
     pub name: Arc<str>,
     /// The condition that it has to meet.
     pub condition: DependencyCondition,
+    /// Whether the dependent is restarted when the service is ready again in a new life: see [`restart`](Self::restart).
+    pub restart: bool,
 }
 
 /// The condition under which a service counts as there for its dependents.
@@ -41,12 +43,34 @@ pub enum DependencyCondition {
 impl Dependency {
     /// A service that has to be ready.
     pub fn ready(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), condition: DependencyCondition::Ready }
+        Self { name: name.into(), condition: DependencyCondition::Ready, restart: false }
     }
 
     /// A job that has to be completed.
     pub fn completed(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), condition: DependencyCondition::Completed }
+        Self { name: name.into(), condition: DependencyCondition::Completed, restart: false }
+    }
+
+    /// Restarts the dependent too when the service is ready again in a new life, for a dependent that keeps something of
+    /// that life, such as a session or a subscription.
+    ///
+    /// The restart is planned: the dependent is asked to stop, has its shutdown time, and is started alone. No budget is
+    /// charged, no delay is served, and its siblings are left alone, whatever the strategy, its restart type and its
+    /// rules. It happens once for each life of the service, and not if the dependent began its own life after that.
+    /// Meanwhile the mailbox of the dependent is kept or dropped as at each restart.
+    ///
+    /// Refused for a job that has to be [completed](Self::completed). Also refused if new lives would follow each other
+    /// in a circle, such as between children of one_for_all, or if the service comes behind its dependent in
+    /// rest_for_one.
+    ///
+    /// ```
+    /// use regrow_supervisors::{Dependency, Policy};
+    /// let api = Policy::default().depends_on([Dependency::ready("/app/db").restart(), "cache".into()]);
+    /// # assert!(api.check().is_ok());
+    /// ```
+    #[must_use]
+    pub fn restart(self) -> Self {
+        Self { restart: true, ..self }
     }
 }
 
@@ -59,6 +83,7 @@ impl<N: Into<Arc<str>>> From<N> for Dependency {
 impl fmt::Display for Dependency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.condition {
+            DependencyCondition::Ready if self.restart => write!(f, "{} (restarted with it)", self.name),
             DependencyCondition::Ready => f.write_str(&self.name),
             DependencyCondition::Completed => write!(f, "{} (completed)", self.name),
         }
@@ -99,6 +124,8 @@ pub struct Outlook {
     pub prospect: Prospect,
     /// Set if the last life ended normally without being told to, or was not wanted, and no other has begun since.
     pub completion: Option<Completion>,
+    /// The number of the present life, by which a new one is told from the one before. Zero if that is not known.
+    pub life: u64,
 }
 
 /// Whether a service is ready, or may become so.
@@ -126,6 +153,6 @@ pub struct Completion {
 
 impl From<Prospect> for Outlook {
     fn from(prospect: Prospect) -> Self {
-        Self { prospect, completion: None }
+        Self { prospect, completion: None, life: 0 }
     }
 }

@@ -49,6 +49,10 @@ impl<T: Kind + fmt::Debug> Machine for T {
         }
     }
 
+    fn handle_failures(&mut self, attempt: Attempt, messages: u64, failed: u64, exit: Exit, now: Duration) {
+        self.at(now).count_failures(attempt, (messages, failed), exit);
+    }
+
     fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration) {
         self.at(now).overdue(attempt, Exit::Hung(hang));
     }
@@ -121,6 +125,10 @@ impl<T: Kind + fmt::Debug> Machine for T {
         if let Some(live) = self.at(now).children.live_mut(attempt) {
             live.ends_tree = true;
         }
+    }
+
+    fn check_specs(&self, specs: &[ChildSpec]) -> Result<(), SpecError> {
+        self.core().check_specs(specs)
     }
 
     fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {

@@ -2,12 +2,14 @@
 //! parking, and the last end.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::{Backoff, Chance, NoChance, Steps};
 use crate::exit::Exit;
 use crate::intensity::{Budget, Intensity};
 use crate::policy::{GiveUp, Policy};
+use crate::rate::{FailuresSeen, Window};
 use crate::rule::ExitKind;
 use crate::why::GiveUpReason;
 
@@ -54,7 +56,35 @@ pub(crate) struct History {
     /// Whether the child is parked, or on probation after that.
     pub(crate) is_half_open: bool,
     /// Set while the child is down because its policy ended it for good.
-    pub(crate) given_up: Option<GiveUpReason>,
+    pub(crate) given_up: Option<Box<GiveUpReason>>,
+    /// The messages that failed, if the policy counts them.
+    pub(crate) failures: Option<Box<FailureHistory>>,
+    /// The service with which the child was restarted last, and the time.
+    pub(crate) renewed: Option<Box<Renewed>>,
+}
+
+/// The messages of a child that failed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FailureHistory {
+    pub(crate) window: Window,
+    /// Set if too many failed, until the decision about that is taken.
+    pub(crate) over_rate: Option<FailuresSeen>,
+    /// The failures for which the child is parked, or was last.
+    pub(crate) parked_for: Option<FailuresSeen>,
+}
+
+/// A restart of a child with a service that it depends on.
+#[derive(Clone)]
+pub(crate) struct Renewed {
+    pub(crate) name: Arc<str>,
+    pub(crate) at: Duration,
+}
+
+/// Prints nothing, for no decision comes to depend on it.
+impl fmt::Debug for Renewed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Renewed")
+    }
 }
 
 /// Steps on a delay curve, and a budget.
@@ -117,6 +147,9 @@ impl History {
         if self.given_up.is_some() {
             self.clear();
         }
+        if let Some(failures) = &mut self.failures {
+            failures.over_rate = None;
+        }
         if !self.is_half_open {
             self.probes = Steps::default();
         }
@@ -135,6 +168,22 @@ impl History {
     pub(crate) fn clear(&mut self) {
         (self.died, self.unready, self.probes) = Default::default();
         (self.is_half_open, self.given_up) = (false, None);
+        self.forget_failures();
+    }
+
+    /// Begins with an empty window of failures.
+    pub(crate) fn forget_failures(&mut self) {
+        if let Some(failures) = &mut self.failures {
+            (failures.window, failures.over_rate) = Default::default();
+        }
+    }
+
+    /// Takes the failures that are too many, as the reason for what follows.
+    pub(crate) fn take_overrate(&mut self) -> Option<FailuresSeen> {
+        let failures = self.failures.as_mut()?;
+        let seen = failures.over_rate.take()?;
+        failures.parked_for = Some(seen);
+        Some(seen)
     }
 }
 

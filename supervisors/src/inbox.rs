@@ -19,6 +19,10 @@ pub(crate) enum Event {
     Exit(Attempt),
     /// An automatic restart failed and is to be tried again (OTP rule 31).
     Retry(ChildKey),
+    /// A service that the child depends on is ready again in a new life, and the child is to be restarted with it.
+    Renew { attempt: Attempt, name: Arc<str> },
+    /// Too many messages of this life have failed.
+    Overrate(Attempt),
     /// An order of the parent that this supervisor ends.
     Stop { exit: Exit, given: Duration },
     /// A management order.

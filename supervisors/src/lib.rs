@@ -43,7 +43,7 @@
 //! | `RULES.md`, as [`rules`] | OTP's rules, by the numbers that comments cite |
 //! | `spec.rs` | the words: strategy, restart, shutdown, child spec |
 //! | `exit.rs` | the ways in which a life ends, and whether they are abnormal |
-//! | `intensity.rs` | the restart budget, a sliding window |
+//! | `intensity.rs`, `rate.rs` | the restart budget, a sliding window; the budget by rate of failing messages |
 //! | `policy.rs`, `backoff.rs`, `rule.rs` | more settings for restarts: delays, a child's own budget, parking, rules |
 //! | `action.rs` | actions for the driver, and reports, as data |
 //! | `child.rs`, `children.rs` | one child, and the ordered table of children |
@@ -91,6 +91,7 @@ mod order;
 mod outbox;
 mod policy;
 mod prompt;
+mod rate;
 mod readiness;
 mod renewal;
 mod restart;
@@ -121,6 +122,7 @@ pub use limiter::StartLimiter;
 pub use machine::{ChildLine, Machine};
 pub use order::{Adjustment, Answer, Order, OrderError, OrderId};
 pub use policy::{GiveUp, NotReady, Policy, PolicyError, Readiness};
+pub use rate::{FailureRate, FailuresSeen};
 pub use rule::{ExitKind, ExitRule, RuleAction};
 pub use spec::{
     Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, StopOrder, Strategy,

@@ -193,6 +193,11 @@ pub trait Machine: Closed + fmt::Debug {
     /// [`reset_after_messages`](field@crate::Policy::reset_after_messages).
     fn handle_progress(&mut self, attempt: Attempt, messages: u64, now: Duration);
 
+    /// Messages of the attempt, which is up, have failed. Needed if the child's policy sets a
+    /// [`failure_rate`](field@crate::Policy::failure_rate), also for the message with which a life crashed, and then
+    /// before its exit. `messages`: those since the last call, the failed ones among them. `exit` is the latest failure.
+    fn handle_failures(&mut self, attempt: Attempt, messages: u64, failed: u64, exit: Exit, now: Duration);
+
     /// The attempt has worked on one message for too long. It is killed ([`Action::Kill`]), and its exit will be
     /// [`Exit::Hung`].
     fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration);
@@ -345,6 +350,13 @@ pub trait Machine: Closed + fmt::Debug {
 
     /// Returns what dependents of the child can count on.
     fn outlook(&self, child: ChildKey) -> Option<Outlook>;
+
+    /// Checks specs for children that are in the table, as [`Order::Adjust`] does, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first fault of the specs, alone or together with the others in the table.
+    fn check_specs(&self, specs: &[ChildSpec]) -> Result<(), SpecError>;
 
     /// Whether the machine would not start the child again without an order, if this attempt, which is up, ended as
     /// `exit`. The attempt may still end with another exit. `false` for an attempt that is not up.

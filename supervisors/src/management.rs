@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::order::{Answer, Order, OrderError, OrderId};
 use crate::renewal::Renew;
-use crate::spec::{ChildSpec, Flags};
+use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
@@ -46,7 +46,7 @@ pub(crate) trait Manage: Kind {
     fn start_order(&mut self, call: OrderId, spec: ChildSpec) -> Result<Done, OrderError> {
         self.admit(&spec)?;
         let core = self.core_mut();
-        core.flags().check_child(&spec).map_err(OrderError::Refused)?;
+        core.flags().check_child(&spec).and_then(|()| core.check_restarts([&spec])).map_err(OrderError::Refused)?;
         let key = core.push(spec);
         core.outbox.act(Action::Adopt { call, child: key });
         self.start_for(key, StartCall { call, is_new: true })
@@ -127,6 +127,7 @@ impl StaticMachine {
         specs: Vec<ChildSpec>,
     ) -> Result<Done, OrderError> {
         flags.check(&specs).map_err(OrderError::Refused)?;
+        self.check_restarts_beside(&flags, &specs).map_err(OrderError::Refused)?;
         self.core.set_flags(flags);
         let core = &mut self.core;
         let named: BTreeSet<_> = specs.iter().filter_map(|spec| core.children.find(&spec.id)).collect();
@@ -146,6 +147,15 @@ impl StaticMachine {
         kept.into_iter().for_each(|key| core.children.move_last(key));
         named.into_iter().for_each(|key| self.core.reconsider(key));
         Ok(Done::Now)
+    }
+
+    /// Checks these specs, and those of the children that are not replaced and come behind them: no child is restarted
+    /// with a sibling that the strategy restarts with the child.
+    fn check_restarts_beside(&self, flags: &Flags, specs: &[ChildSpec]) -> Result<(), SpecError> {
+        let is_new = |id: &str| specs.iter().any(|spec| *spec.id == *id);
+        let kept: Vec<_> = self.core.children.iter().map(|(_, child)| &child.spec).collect();
+        let kept = kept.into_iter().filter(|spec| flags.strategy != Strategy::OneForOne && !is_new(&spec.id));
+        flags.check(specs.iter().chain(kept))
     }
 
     fn down(&self, id: &str) -> Result<ChildKey, OrderError> {

@@ -92,7 +92,7 @@ pub enum OrderError {
     Starting,
     /// The child is parked.
     Parked,
-    /// The child rests.
+    /// The child is down.
     Down,
     /// The start failed.
     Failed(Exit),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::backoff::{Backoff, BackoffError, LONGEST_TIME};
 use crate::dependency::{Dependency, DependencyCondition, DependencyGone, Health};
 use crate::intensity::Intensity;
+use crate::rate::FailureRate;
 use crate::rule::ExitRule;
 
 /// The reactions to the end of a child, beyond its [restart type](crate::Restart).
@@ -49,9 +50,12 @@ use crate::rule::ExitRule;
 pub struct Policy {
     /// The delay before a restart: a curve that grows with each failure. OTP: no delay.
     ///
-    /// It covers restarts, and retries of a restart that failed. A first start that fails at the boot is tried again,
-    /// after such a delay, only if a [rule](field@Self::rules) for
-    /// [`ExitKind::StartFailed`](crate::ExitKind::StartFailed) says so. A start by order is never tried again.
+    /// It covers restarts, and retries of a restart that failed. It does **not** cover these starts:
+    ///
+    /// * A first start that fails at the boot ends the boot ([OTP rule 11](crate::rules)). It is tried again after such a
+    ///   delay only with [`retry_start`](field@Self::retry_start), or if a [rule](field@Self::rules) says so.
+    /// * A start by order is never tried again: the order is answered with the failure.
+    /// * A start that waits for services that the child depends on has no delay. It comes as soon as they are ready.
     ///
     /// Meanwhile messages wait, and callers with them. The mailbox takes as many as it has room for.
     pub backoff: Option<Backoff>,
@@ -68,8 +72,22 @@ pub struct Policy {
     /// The child's own budget. Its restarts are charged to that budget and not to the one it shares with its siblings.
     /// Default: the shared one.
     pub budget: Option<Intensity>,
+    /// The part of its messages that may fail within a window: a budget by rate, besides the one that counts restarts.
+    /// When it is exceeded, [`on_give_up`](field@Self::on_give_up) says what happens, even if the child is up: it is
+    /// asked to stop, and then parked, for instance. Default: failures that end no life do not matter.
+    ///
+    /// Probes, probation and success are those of parking. The window begins empty with each probe.
+    pub failure_rate: Option<FailureRate>,
     /// The reaction when the budget, the own or the shared one, is used up. OTP: the supervisor gives up.
     pub on_give_up: Option<GiveUp>,
+    /// Whether a first start that fails at the boot is tried again, as a restart that fails is: after the delay of the
+    /// [`backoff`](field@Self::backoff), charged to the budget, with [`on_give_up`](field@Self::on_give_up) at its end.
+    /// The boot is complete when the child is up, or is parked or ended for good. OTP and default: the boot fails.
+    ///
+    /// It is short for a [rule](field@Self::rules) that restarts after
+    /// [`ExitKind::StartFailed`](crate::ExitKind::StartFailed). Rules that match go before it. As they do, it leaves out
+    /// temporary children and starts by order.
+    pub retry_start: Option<bool>,
     /// A separate budget and curve for lives that ended before they were ready, failed starts among them. Default:
     /// those of the other lives.
     pub not_ready: Option<NotReady>,
@@ -82,7 +100,8 @@ pub struct Policy {
     /// given by its name, any other service by its full path behind a slash, as in `/shop/db`. Default: none.
     ///
     /// While one is missing the child waits, whatever its curve says, and nothing is charged for that. It is started as
-    /// soon as the last one is back. A service that is missing does not end children that are up.
+    /// soon as the last one is back. A service that is missing does not end children that are up. With
+    /// [`Dependency::restart`] they are restarted when it is back in a new life.
     ///
     /// Of children that are stopped in the same operation, this one is stopped before those that it depends on. Among
     /// supervisors the dependencies of all that is below them count, unless they go in a circle. Then the reverse of
@@ -233,9 +252,42 @@ impl Policy {
         Self { budget: Some(budget), ..self }
     }
 
+    /// Sets the part of its messages that may fail within a window: see [`failure_rate`](field@Self::failure_rate).
+    ///
+    /// ```
+    /// # use regrow_supervisors::{FailureRate, GiveUp, Policy};
+    /// # use std::time::Duration;
+    /// # const SEC: Duration = Duration::from_secs(1);
+    /// // If more than half of at least 20 messages in 10 s fail, it is parked, and tried again after 30 s.
+    /// let policy = Policy::default().failure_rate(FailureRate::new(50, 20, 10 * SEC)).on_give_up(GiveUp::park(30 * SEC));
+    /// # assert!(policy.check().is_ok());
+    /// ```
+    pub fn failure_rate(self, rate: FailureRate) -> Self {
+        Self { failure_rate: Some(rate), ..self }
+    }
+
     /// Sets the reaction to a budget that is used up.
     pub fn on_give_up(self, then: GiveUp) -> Self {
         Self { on_give_up: Some(then), ..self }
+    }
+
+    /// Retries a first start that fails at the boot: see [`retry_start`](field@Self::retry_start).
+    ///
+    /// ```
+    /// # use regrow_supervisors::{Backoff, Policy};
+    /// # use std::time::Duration;
+    /// // A database that is not there yet does not fail the boot of the program.
+    /// let policy = Policy::default().backoff(Backoff::new(Duration::from_millis(100))).retry_start();
+    /// # assert_eq!(policy.retry_start, Some(true));
+    /// ```
+    pub fn retry_start(self) -> Self {
+        Self { retry_start: Some(true), ..self }
+    }
+
+    /// Lets a first start that fails at the boot fail the boot, whatever the defaults say: the opposite of
+    /// [`retry_start`](Self::retry_start).
+    pub fn fail_start(self) -> Self {
+        Self { retry_start: Some(false), ..self }
     }
 
     /// Sets a budget and a curve for lives that never became ready.
@@ -312,7 +364,9 @@ impl Policy {
             reset_on_ready: self.reset_on_ready.or(outer.reset_on_ready),
             reset_after_messages: self.reset_after_messages.or(outer.reset_after_messages),
             budget: self.budget.or(outer.budget),
+            failure_rate: self.failure_rate.or(outer.failure_rate),
             on_give_up: self.on_give_up.or(outer.on_give_up),
+            retry_start: self.retry_start.or(outer.retry_start),
             not_ready: self.not_ready.or(outer.not_ready),
             readiness: self.readiness.or(outer.readiness),
             start_timeout: self.start_timeout.or(outer.start_timeout),
@@ -351,6 +405,20 @@ impl Policy {
         for period in [self.budget, not_ready.budget].into_iter().flatten().filter_map(|budget| budget.limit) {
             span("the budget's period", Some(period.1))?;
         }
+        let dependencies = self.depends_on.as_deref().unwrap_or_default();
+        let is_job = |on: &&Dependency| on.restart && on.condition == DependencyCondition::Completed;
+        if let Some(job) = dependencies.iter().find(is_job) {
+            return Err(PolicyError::RestartWithJob(job.name.clone()));
+        }
+        if let Some(rate) = self.failure_rate {
+            span("the window of failure_rate", Some(rate.within))?;
+            if rate.messages_min == 0 {
+                return Err(PolicyError::Zero("the number of messages of failure_rate"));
+            }
+            if rate.percent >= 100 {
+                return Err(PolicyError::NeverExceeded(rate.percent));
+            }
+        }
         span("reset_after", self.reset_after)?;
         span("start_timeout", self.start_timeout)?;
         span("watchdog", self.watchdog)?;
@@ -379,6 +447,10 @@ pub enum PolicyError {
     Zero(&'static str),
     /// This setting is longer than [`LONGEST_TIME`].
     TooLong(&'static str),
+    /// No part of the messages is more than this percentage.
+    NeverExceeded(u8),
+    /// The child is to be restarted with this job, which has to be completed: a job has no life that goes on.
+    RestartWithJob(Arc<str>),
 }
 
 impl fmt::Display for PolicyError {
@@ -387,6 +459,15 @@ impl fmt::Display for PolicyError {
             Self::Backoff(error) => error.fmt(f),
             Self::Zero(what) => write!(f, "{what} is zero"),
             Self::TooLong(what) => write!(f, "{what} is longer than a year"),
+            Self::NeverExceeded(percent) => {
+                write!(f, "a failure_rate of more than {percent} percent never happens: set it to 99 or less")
+            }
+            Self::RestartWithJob(job) => {
+                write!(
+                    f,
+                    "it is to be restarted with the job `{job}`, which has to be completed: leave out one of the two"
+                )
+            }
         }
     }
 }
@@ -409,7 +490,9 @@ mod tests {
             reset_on_ready,
             reset_after_messages,
             budget: own,
+            failure_rate,
             on_give_up,
+            retry_start,
             not_ready,
             readiness,
             start_timeout,
@@ -424,7 +507,9 @@ mod tests {
             .reset_on_ready()
             .reset_after_messages(7)
             .budget(budget)
+            .failure_rate(FailureRate::new(50, 20, time))
             .on_give_up(GiveUp::park(time))
+            .retry_start()
             .not_ready(NotReady::default().budget(budget).backoff(Backoff::new(time)))
             .readiness(Readiness::WhenSaid)
             .start_timeout(time)
@@ -435,6 +520,8 @@ mod tests {
             .rule(ExitRule::new(RuleAction::Stop));
         assert_eq!((backoff, reset_after, reset_on_ready), (Some(Backoff::new(time)), Some(time), Some(true)));
         assert_eq!((reset_after_messages, own, on_give_up), (Some(7), Some(budget), Some(GiveUp::park(time))));
+        assert_eq!(retry_start, Some(true));
+        assert_eq!(failure_rate, Some(FailureRate::new(50, 20, time)));
         let NotReady { budget: own, backoff } = not_ready.unwrap();
         assert_eq!((own, backoff), (Some(budget), Some(Backoff::new(time))));
         assert_eq!((readiness, start_timeout), (Some(Readiness::WhenSaid), Some(time)));
@@ -447,5 +534,7 @@ mod tests {
     fn a_switch_that_is_on_further_out_can_be_turned_off() {
         let outer = Policy::default().reset_on_ready();
         assert_eq!(Policy::default().reset_only_after_time().or(&outer).reset_on_ready, Some(false));
+        let outer = Policy::default().retry_start();
+        assert_eq!(Policy::default().fail_start().or(&outer).retry_start, Some(false));
     }
 }

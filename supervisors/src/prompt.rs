@@ -91,7 +91,7 @@ impl StaticMachine {
         let impatient = self.core.inbox.iter().filter_map(|event| match event {
             Event::Stop { given, .. } | Event::Order { order: Order::Read, given, .. } => Some(*given),
             Event::Order { order: Order::TerminateChild(id), given, .. } if *id == child.spec.id => Some(*given),
-            Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => None,
+            Event::Order { .. } | Event::Exit(_) | Event::Retry(_) | Event::Renew { .. } | Event::Overrate(_) => None,
         });
         let given = impatient.min().filter(|_| child.standing() == ChildState::Starting)?;
         Some(given.max(live.since).saturating_add(PROMPT_WINDOW))
@@ -114,7 +114,12 @@ impl StaticMachine {
                 Event::Order { call, order: Order::TerminateChild(id), .. } if id == child.spec.id && !must_end => {
                     child.stop_calls.get_or_insert_default().push(call);
                 }
-                Event::Stop { .. } | Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => {
+                Event::Stop { .. }
+                | Event::Order { .. }
+                | Event::Exit(_)
+                | Event::Retry(_)
+                | Event::Renew { .. }
+                | Event::Overrate(_) => {
                     self.core.inbox.push(event);
                 }
             }

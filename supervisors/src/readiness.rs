@@ -7,17 +7,19 @@
 //! 2. A child that waits, for a dependency or for a delay, is started as soon as the last of its dependencies is back.
 //!    The delay does not matter then.
 //! 3. No child, and no order, waits for a service that is gone: the policy decides about the child instead.
-//! 4. Services outside of the table are remembered only while a spec in the table names them.
+//! 4. A child is restarted with a service once for each life of that service, and not if its own life is younger.
+//! 5. Services outside of the table are remembered only while a spec in the table names them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Child, Ending, Held, Hold, Live, Stage, State};
+use crate::child::{Child, Ending, Errand, Held, Hold, Live, Stage, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::dependency::{Completion, Dependency, DependencyCondition, DependencyGone, Outlook, Prospect};
 use crate::exit::Exit;
+use crate::inbox::Event;
 use crate::prompt::PROMPT_WINDOW;
 
 /// The time after which an attempt fails for a dependency that is gone, if the one before it failed for the same
@@ -65,7 +67,7 @@ impl Core {
     }
 
     fn is_met(&self, key: ChildKey, child: &Child, on: &Dependency) -> bool {
-        let Outlook { prospect, completion } = self.outlook(&on.name);
+        let Outlook { prospect, completion, .. } = self.outlook(&on.name);
         match on.condition {
             DependencyCondition::Completed => completion.is_some(),
             DependencyCondition::Ready if prospect == Prospect::Ready => true,
@@ -216,14 +218,21 @@ impl Core {
         if !self.children.has_dependents(name) {
             return;
         }
+        let is_known = self.services.knows(name);
         let before = self.services.note(name.into(), outlook);
+        // What is reported first is no new life: a child may have begun to depend on the service just now.
+        let is_new_life = before.prospect != Prospect::Ready || before.life != outlook.life;
+        if outlook.prospect == Prospect::Ready && is_known && is_new_life {
+            self.renew_dependents(name);
+        }
         if let Some(completion) = outlook.completion.filter(|_| before.completion != outlook.completion) {
             self.has_completed(name, completion);
         }
         if outlook.prospect == Prospect::Ready && before.prospect != Prospect::Ready {
             self.wake_dependents(name, DependencyCondition::Ready);
         }
-        if outlook.prospect != before.prospect {
+        // A child that waits for others may have counted on a completion that counts no more.
+        if outlook.prospect != before.prospect || (before.completion.is_some() && outlook.completion.is_none()) {
             self.reconsider_dependents(name);
         }
     }
@@ -316,7 +325,32 @@ impl Core {
         // The limit for the start was met.
         self.set_timer(attempt.child(), None);
         if let Some(id) = self.children.get(attempt.child()).map(|child| child.spec.id.clone()) {
+            self.renew_dependents(&id);
             self.wake_dependents(&id, DependencyCondition::Ready);
+        }
+    }
+
+    /// Plans the restart of the children that are to be restarted with this service, which is ready in a new life. A
+    /// child without a life begins the next one after that anyway, and so does one that is ending.
+    fn renew_dependents(&mut self, name: &str) {
+        if self.is_ending() || !self.children.has_dependents(name) {
+            return;
+        }
+        for key in self.children.dependents(name) {
+            let Some(child) = self.children.get_mut(key).filter(|child| child.spec.is_renewed_with(name)) else {
+                continue;
+            };
+            let State::Live(live) = &mut child.state else { continue };
+            match (&live.stage, live.ending) {
+                (Stage::Starting, Ending::NotTold) if !live.never_began => {
+                    live.errand = Some(Box::new(Errand::RenewWhenUp(name.into())))
+                }
+                (Stage::Up | Stage::Ready, Ending::NotTold) => {
+                    let attempt = live.attempt;
+                    self.inbox.push(Event::Renew { attempt, name: name.into() });
+                }
+                (Stage::Starting | Stage::Up | Stage::Ready | Stage::Dead(_), _) => {}
+            }
         }
     }
 
@@ -335,7 +369,7 @@ impl Core {
         }
     }
 
-    /// Forgets services that no spec names any more (invariant 4). Called when a spec goes or is replaced.
+    /// Forgets services that no spec names any more (invariant 5). Called when a spec goes or is replaced.
     pub(crate) fn remember_only_what_is_named(&mut self, named: &[Dependency]) {
         for Dependency { name, .. } in named {
             if !self.children.has_dependents(name) {

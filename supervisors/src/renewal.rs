@@ -3,8 +3,8 @@
 //! Invariants:
 //! 1. Only a child that is up, and has not begun to end, is told to stop for such an order. All others refuse it.
 //! 2. An order is answered by a start that begins after it was given. Orders that come before the old life is gone merge.
-//! 3. The child is started when its old life is gone, before any other event is taken. It is not if an order has terminated it, or if the
-//!    supervisor ends. If its group is being restarted, it is started with the group.
+//! 3. The child is started when its old life is gone, before any other event is taken. There are three exceptions: an
+//!    order has terminated it, the supervisor ends, or its group is being restarted and it is started with the group.
 //! 4. A start that fails answers the orders. It then counts like any other restart that failed.
 
 use std::collections::BTreeMap;
@@ -109,8 +109,8 @@ pub(crate) trait Renew: Kind {
         Ok(Done::Later)
     }
 
-    /// Queues the start of the next life of a child that was stopped by such an order and is gone. `false` if there is no such
-    /// order, or something else decides about the child (invariant 3).
+    /// Queues the start of the next life of a child that was stopped by such an order and is gone. `false` if there is
+    /// no such order, or something else decides about the child (invariant 3).
     fn begin_again(&mut self, key: ChildKey) -> bool {
         if !self.core().renewals.contains(key) || self.core().is_ending() || self.is_in_group(key) {
             return false;

@@ -10,11 +10,12 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Held, Hold, Scope, Stage, State};
+use crate::child::{Ending, Held, Hold, Live, Scope, Stage, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::exit::Exit;
 use crate::history::{Cause, Ended};
+use crate::inbox::Event;
 use crate::policy::{GiveUp, Policy};
 use crate::rule::{ExitKind, RuleAction};
 use crate::spec::{AutoShutdown, ChildSpec, Restart};
@@ -50,6 +51,16 @@ pub(crate) fn has_lasted(policy: &Policy, period: Option<Duration>, ready_for: O
     ready_for.is_some_and(|lived| policy.reset_on_ready == Some(true) || long.is_some_and(|time| lived >= time))
 }
 
+/// Returns the decision to take instead of one more restart.
+fn instead(policy: &Policy, reason: GiveUpReason) -> Decision {
+    match policy.on_give_up {
+        Some(GiveUp::Park(_)) => Decision::Park,
+        Some(GiveUp::Stop) => Decision::Stop(reason),
+        Some(GiveUp::EndTree) => Decision::EndTree(reason),
+        Some(GiveUp::Escalate) | None => Decision::GiveUp(reason),
+    }
+}
+
 /// The answer of a spec to an end.
 struct Reaction {
     then: RuleAction,
@@ -79,6 +90,15 @@ fn reaction(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Reaction 
 impl ChildSpec {
     /// Whether a life that was ready and ends as `exit` is followed by another one, as its restart type and its rules
     /// say. Budgets and strategies are left aside.
+    ///
+    /// ```
+    /// use regrow_supervisors::{ChildSpec, Exit, Restart};
+    ///
+    /// let spec = ChildSpec::new("session");
+    /// assert!(spec.is_restarted_after(&Exit::Normal), "it is permanent");
+    /// let spec = spec.restart(Restart::Transient);
+    /// assert!(!spec.is_restarted_after(&Exit::Normal) && spec.is_restarted_after(&Exit::Killed));
+    /// ```
     pub fn is_restarted_after(&self, exit: &Exit) -> bool {
         reaction(self, exit, None).then == RuleAction::Restart
     }
@@ -115,6 +135,7 @@ impl Core {
         let ready_for = if was_ready { Some(ended.lived) } else { None };
         let is_success = ended.is_proven || has_lasted(&policy, self.meter.budget().period(), ready_for);
         let history = child.history_mut();
+        let over_rate = history.take_overrate();
         if is_success {
             history.reset();
         }
@@ -127,6 +148,11 @@ impl Core {
             RuleAction::Restart | RuleAction::RestartGroup => history.next_delay(&policy),
             RuleAction::Park | RuleAction::Stop | RuleAction::Escalate => Duration::ZERO,
         };
+        if let Some(seen) = over_rate
+            && matches!(then, RuleAction::Restart | RuleAction::RestartGroup)
+        {
+            return instead(&policy, GiveUpReason::Failures(seen));
+        }
         self.decision_for(key, (then, rule), counts, delay, is_start)
     }
 
@@ -158,10 +184,13 @@ impl Core {
         Some(&self.children.get(key)?.history.as_ref()?.cause.as_ref()?.exit)
     }
 
-    /// Whether a rule decided about the latest end.
-    pub(crate) fn is_by_rule(&self, key: ChildKey) -> bool {
-        let history = self.children.get(key).and_then(|child| child.history.as_ref());
-        history.and_then(|history| history.cause.as_ref()).is_some_and(|cause| cause.rule.is_some())
+    /// Whether a first start of the child that failed just now is tried again: a rule has decided about it, or the policy
+    /// retries each.
+    pub(crate) fn is_start_retried(&self, key: ChildKey) -> bool {
+        let Some(child) = self.children.get(key) else { return false };
+        let cause = child.history.as_ref().and_then(|history| history.cause.as_ref());
+        let retries = child.spec.own_policy().is_some_and(|policy| policy.retry_start == Some(true));
+        cause.is_some_and(|cause| cause.rule.is_some()) || (retries && !child.is_temporary())
     }
 
     /// Charges one unit (invariant 2). Returns the decision to take instead of a restart if that was one too many.
@@ -178,13 +207,45 @@ impl Core {
         }
         // A budget without a limit is never used up.
         let (left, restarts_max, within) = budget.left(now)?;
+        let history = self.children.get_mut(key).and_then(|child| child.history.as_mut());
+        if let Some(failures) = history.and_then(|history| history.failures.as_mut()) {
+            failures.parked_for = None;
+        }
         let reason = GiveUpReason::Budget(BudgetLeft { left, restarts_max, within, is_own });
-        Some(match policy.as_ref().and_then(|policy| policy.on_give_up.as_ref()) {
-            Some(GiveUp::Park(_)) => Decision::Park,
-            Some(GiveUp::Stop) => Decision::Stop(reason),
-            Some(GiveUp::EndTree) => Decision::EndTree(reason),
-            Some(GiveUp::Escalate) | None => Decision::GiveUp(reason),
-        })
+        Some(policy.map_or(Decision::GiveUp(reason), |policy| instead(&policy, reason)))
+    }
+
+    /// Counts messages of a life that have failed. If they are too many, the decision about that waits for its turn. A
+    /// life that is ending, or has ended, is decided about with its end.
+    pub(crate) fn count_failures(&mut self, attempt: Attempt, counts: (u64, u64), exit: Exit) {
+        let (key, now) = (attempt.child(), self.meter.now());
+        let Some(Live { since, .. }) = self.children.live_mut(attempt) else { return };
+        let since = *since;
+        let Some(child) = self.children.get_mut(key) else { return };
+        let Some(rate) = child.spec.own_policy().and_then(|policy| policy.failure_rate) else { return };
+        let history = child.history_mut();
+        let failures = history.failures.get_or_insert_default();
+        failures.window.note(rate, counts, since, now);
+        let Some(seen) = failures.window.exceeded(rate) else { return };
+        let is_news = failures.over_rate.replace(seen).is_none();
+        if is_news {
+            self.outbox.report(Report::TooManyFailures { child: key, seen, exit: exit.clone() });
+            self.inbox.push(Event::Overrate(attempt));
+        }
+        if let Some(child) = self.children.get_mut(key) {
+            // The reason for what follows, if the child is up.
+            child.history_mut().cause = Some(Cause { exit, phase: None, rule: None, at: now });
+        }
+    }
+
+    /// Takes the decision about a life of which too many messages have failed. `None` if that is decided already.
+    pub(crate) fn take_overrate(&mut self, attempt: Attempt) -> Option<Decision> {
+        let Live { stage, ending, .. } = self.children.live_mut(attempt)?;
+        // Otherwise it is decided with the end.
+        let is_up = matches!(stage, Stage::Up | Stage::Ready) && *ending == Ending::NotTold;
+        let child = self.children.get_mut(attempt.child()).filter(|_| is_up)?;
+        let seen = child.history_mut().take_overrate()?;
+        Some(instead(&child.spec.policy_rule(), GiveUpReason::Failures(seen)))
     }
 
     /// Notes that the child ends for good, and reports that. It has no process.
@@ -192,7 +253,7 @@ impl Core {
         let exit = self.latest_end(key).cloned().unwrap_or(Exit::Shutdown);
         self.vacate(key);
         let Some(child) = self.children.get_mut(key) else { return };
-        child.history_mut().given_up = Some(reason);
+        child.history_mut().given_up = Some(Box::new(reason));
         // A permanent child may have ended normally, and too often. Its dependents must not take that for a success.
         child.completion = None;
         self.outbox.report(Report::GivenUp { child: key, exit, reason });
@@ -205,6 +266,7 @@ impl Core {
         let policy = child.spec.policy_rule();
         let history = child.history_mut();
         history.is_half_open = true;
+        history.forget_failures();
         let until = now.saturating_add(history.next_probe(&policy));
         self.hold(key, Hold::Parked { until }, Held::ALONE);
         self.outbox.report(Report::Parked { child: key, until, services: Vec::new() });

@@ -150,13 +150,32 @@ impl Flags {
         }
         let specs = specs.into_iter();
         let mut ids = HashSet::with_capacity(specs.size_hint().0);
+        let mut renewed = Vec::new();
         for spec in specs {
             self.check_child(spec)?;
             if !ids.insert(&spec.id) {
                 return Err(SpecError::DuplicateId(spec.id.clone()));
             }
+            // Few specs have such dependencies.
+            let on = spec.dependencies().iter().filter(|on| on.restart);
+            renewed.extend(on.map(|on| (on.name.clone(), spec.id.clone(), ids.contains(&on.name))));
+        }
+        for (service, dependent, is_elder) in renewed {
+            if ids.contains(&service) && self.is_circle(is_elder) {
+                return Err(SpecError::RestartCircle { service, dependent, strategy: self.strategy });
+            }
         }
         Ok(())
+    }
+
+    /// Whether a new life of a dependent brings a new life to the service with which it is restarted, because the
+    /// strategy restarts both. `is_elder`: the service comes before its dependent.
+    pub(crate) fn is_circle(&self, is_elder: bool) -> bool {
+        match self.strategy {
+            Strategy::OneForOne => false,
+            Strategy::OneForAll => true,
+            Strategy::RestForOne => !is_elder,
+        }
     }
 
     /// Checks one spec with these flags (OTP rule 73).
@@ -290,6 +309,11 @@ impl ChildSpec {
         self.own_policy().and_then(|policy| policy.depends_on.as_deref()).unwrap_or_default()
     }
 
+    /// Whether the child is restarted when this service is ready again in a new life.
+    pub(crate) fn is_renewed_with(&self, name: &str) -> bool {
+        self.dependencies().iter().any(|on| on.restart && *on.name == *name)
+    }
+
     /// Returns the choice for a start when one of those is gone for good.
     pub fn when_dependency_is_gone(&self) -> DependencyGone {
         self.own_policy().and_then(|policy| policy.on_dependency_gone).unwrap_or_default()
@@ -342,6 +366,15 @@ pub enum SpecError {
     ZeroChildren,
     /// These services wait for each other in a circle.
     DependencyCycle(Vec<Arc<str>>),
+    /// This child is to be restarted with a sibling, and the strategy restarts the sibling with the child.
+    RestartCircle {
+        /// The sibling that the child depends on.
+        service: Arc<str>,
+        /// The child.
+        dependent: Arc<str>,
+        /// The strategy of the supervisor.
+        strategy: Strategy,
+    },
     /// The policy of this child is invalid.
     Policy(Arc<str>, PolicyError),
 }
@@ -359,6 +392,13 @@ impl fmt::Display for SpecError {
                 f.write_str("services depend on each other in a circle: ")?;
                 paths.iter().try_for_each(|path| write!(f, "{path} -> "))?;
                 f.write_str(paths.first().map_or("", |first| first))
+            }
+            Self::RestartCircle { service, dependent, strategy } => {
+                write!(
+                    f,
+                    "`{dependent}` is to be restarted with `{service}`, and {strategy} restarts `{service}` with "
+                )?;
+                write!(f, "`{dependent}`: leave out `restart` of that dependency")
             }
             Self::PermanentSignificant(id) => write!(f, "`{id}` is significant and permanent, which cannot both be"),
             Self::Policy(id, error) => write!(f, "the policy of `{id}`: {error}"),

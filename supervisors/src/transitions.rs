@@ -1,14 +1,16 @@
 //! The course of a child, which both kinds of supervisor decide alike, and the few questions that each answers in its
 //! own way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::Report;
-use crate::child::{Held, StartCall};
+use crate::child::{Ending, Errand, Held, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::dependency::Completion;
 use crate::exit::Exit;
+use crate::history::Renewed;
 use crate::inbox::Event;
 use crate::management::{Done, Manage};
 use crate::order::{Answer, Order, OrderError, OrderId};
@@ -102,18 +104,16 @@ pub(crate) trait Transitions: Kind {
             }
             Event::Retry(key) => {
                 let Some(decision) = self.core_mut().take_turn(key) else { return };
-                let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
-                if decision.is_rest() && is_significant {
-                    self.core_mut().vacate(key);
-                    let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
-                    self.significant_ends(key, decision, exit);
-                } else {
-                    self.follow(key, decision);
+                match decision.is_rest() {
+                    true => self.rest_or_park(key, decision),
+                    false => self.follow(key, decision),
                 }
                 if (decision == Decision::Park || decision.is_rest()) && !self.core().is_ending() {
                     self.start_left_behind();
                 }
             }
+            Event::Renew { attempt, name } => self.renew(attempt, name),
+            Event::Overrate(attempt) => self.fail_by_rate(attempt),
             Event::Stop { exit, .. } => self.end(exit, false),
             Event::Order { call, order, .. } => self.carry_out(call, order),
         }
@@ -133,6 +133,40 @@ pub(crate) trait Transitions: Kind {
         }
     }
 
+    /// Restarts a child with a service that it depends on: stops it, and starts it again when it is gone. No budget is
+    /// charged. Dropped if that life is over or ending, or if the spec does not ask for it any more.
+    fn renew(&mut self, attempt: Attempt, name: Arc<str>) {
+        let (key, core) = (attempt.child(), self.core_mut());
+        let at = core.meter.now();
+        let Some(child) = core.children.get_mut(key).filter(|child| child.spec.is_renewed_with(&name)) else { return };
+        let State::Live(live) = &mut child.state else { return };
+        let is_up = matches!(live.stage, Stage::Up | Stage::Ready) && live.ending == Ending::NotTold;
+        if live.attempt != attempt || !is_up {
+            return;
+        }
+        live.errand = Some(Box::new(Errand::Renew));
+        child.history_mut().renewed = Some(Box::new(Renewed { name: name.clone(), at }));
+        core.outbox.report(Report::Renewed { child: key, name });
+        if self.stop_child(key, false) {
+            self.wait_in_order(key);
+        }
+    }
+
+    /// Acts on a life of which too many messages have failed. If the supervisor goes on, the child is told to stop first.
+    fn fail_by_rate(&mut self, attempt: Attempt) {
+        let key = attempt.child();
+        let Some(decision) = self.core_mut().take_overrate(attempt) else { return };
+        if !(decision.is_rest() || decision == Decision::Park) {
+            return self.follow(key, decision);
+        }
+        if let Some(live) = self.core_mut().children.live_mut(attempt) {
+            live.errand = Some(Box::new(Errand::Then(decision)));
+        }
+        if self.stop_child(key, false) {
+            self.wait_in_order(key);
+        }
+    }
+
     /// Lets a significant child rest, and ends the supervisor if that child was the last one (OTP rules 74 to 76).
     fn significant_ends(&mut self, key: ChildKey, decision: Decision, exit: Exit) {
         let is_last = self.core().is_last_significant();
@@ -145,6 +179,18 @@ pub(crate) trait Transitions: Kind {
             self.fail_boot(key, exit);
         } else if is_last {
             self.end(Exit::Shutdown, false);
+        }
+    }
+
+    /// Lets a child without a process rest, or parks it.
+    fn rest_or_park(&mut self, key: ChildKey, decision: Decision) {
+        let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
+        if decision.is_rest() && is_significant {
+            self.core_mut().vacate(key);
+            let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+            self.significant_ends(key, decision, exit);
+        } else {
+            self.follow(key, decision);
         }
     }
 
@@ -195,8 +241,10 @@ pub(crate) trait Transitions: Kind {
         }
         let decision = self.core_mut().decide(key, live.ended(exit.clone(), now));
         match decision {
-            // OTP rule 11, unless a rule decided about the end.
-            Decision::Restart(..) if self.is_booting(key) && !self.core().is_by_rule(key) => self.fail_boot(key, exit),
+            // OTP rule 11, unless the policy retries the start.
+            Decision::Restart(..) if self.is_booting(key) && !self.core().is_start_retried(key) => {
+                self.fail_boot(key, exit);
+            }
             Decision::Restart(held, delay) => self.try_again(key, delay, held),
             Decision::Rest | Decision::Park | Decision::Stop(_) | Decision::GiveUp(_) | Decision::EndTree(_) => {
                 self.follow(key, decision);
@@ -233,8 +281,17 @@ pub(crate) trait Transitions: Kind {
         }
         let child = self.core_mut().children.get_mut(key);
         let stop_calls = child.and_then(|child| child.stop_calls.take());
-        if stop_calls.is_some() || !self.begin_again(key) {
-            self.has_gone(key, exit, stop_calls.is_some());
+        let is_ordered = stop_calls.is_some() || self.core().is_ending();
+        match live.errand.filter(|_| !is_ordered).map(|errand| *errand) {
+            Some(Errand::Then(decision)) => self.rest_or_park(key, decision),
+            // A group that stops this child as well starts it too.
+            Some(Errand::Renew) if self.is_in_group(key) => {}
+            Some(Errand::Renew) => self.core_mut().start_after(key, Duration::ZERO, Held::ALONE),
+            Some(Errand::RenewWhenUp(_)) | None => {
+                if stop_calls.is_some() || !self.begin_again(key) {
+                    self.has_gone(key, exit, stop_calls.is_some());
+                }
+            }
         }
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.core_mut().outbox.answer(call, Ok(Answer::Done));

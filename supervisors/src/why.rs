@@ -7,6 +7,7 @@ use crate::child::{ChildState, Live, Stage, State};
 use crate::children::ChildKey;
 use crate::core::Core;
 use crate::exit::Exit;
+use crate::rate::FailuresSeen;
 use crate::restart::has_lasted;
 use crate::rule::{ExitKind, RuleAction};
 
@@ -40,6 +41,12 @@ pub struct Reasons {
     pub lost: Vec<Arc<str>>,
     /// The reason why the policy of the child ended it for good, while the child is down for that.
     pub given_up: Option<GiveUpReason>,
+    /// The messages that failed within the window of the policy, as of the latest failure. Of a parked child: those for
+    /// which it is parked. `None` if none failed, or if the policy does not count them.
+    pub failures: Option<FailuresSeen>,
+    /// The service with which the child was restarted last, because that was ready again in a new life, and the time of
+    /// that restart.
+    pub renewed: Option<(Arc<str>, Duration)>,
     /// Whether the budget was used up and the child is parked for it, or on probation.
     pub is_half_open: bool,
     /// The time for which a life has to be ready for the curve to start again at its first delay.
@@ -67,6 +74,8 @@ pub enum GiveUpReason {
     Budget(BudgetLeft),
     /// A rule of the child's policy escalates: its place in the list, from 0.
     Rule(usize),
+    /// Too many of its messages failed: [`Policy::failure_rate`](field@crate::Policy::failure_rate).
+    Failures(FailuresSeen),
     /// The child was significant and is not restarted ([OTP rules 74 to 76](crate::rules)).
     Significant,
     /// The child is a supervisor that ended because a child below it ends the whole tree:
@@ -110,6 +119,11 @@ impl Reasons {
             waits_for: if held.is_some() { core.missing(key).cloned().collect() } else { Vec::new() },
             lost: core.lost(key).cloned().collect(),
             given_up: child.given_up(),
+            failures: history.failures.as_ref().and_then(|failures| match child.standing() {
+                ChildState::Parked => failures.parked_for,
+                _ => failures.window.seen(policy.failure_rate?),
+            }),
+            renewed: history.renewed.map(|renewed| (renewed.name, renewed.at)),
             is_half_open,
             reset_after: policy.reset_time().or(core.meter.budget().period()),
         })

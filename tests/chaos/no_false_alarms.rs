@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::random_trees;
 use regrow::chaos::{Experiment, ExperimentReport, Fault, SimulatedTree, Simulation, When};
 use regrow::testing::Journal;
-use regrow::{Backoff, Child, DependencyGone, GiveUp, Intensity, Policy, Restart, Supervisor};
+use regrow::{Backoff, Child, Dependency, DependencyGone, GiveUp, Intensity, Policy, Restart, Supervisor};
 
 const MS: Duration = Duration::from_millis(1);
 const SEC: Duration = Duration::from_secs(1);
@@ -140,4 +140,20 @@ fn a_child_that_ends_for_good_or_with_its_tree_ends_as_its_policy_says() {
         };
         without_alarms(&killing("app/**", tree), 0..8);
     }
+}
+
+#[test]
+fn a_dependent_that_is_restarted_with_its_dependency_is_as_its_policy_says() {
+    let tree = || {
+        let journal = Journal::new();
+        let with = |on: &str| Policy::default().depends_on([Dependency::ready(on).restart()]);
+        let db = journal.probe("db").policy(Policy::default().backoff(Backoff::new(50 * MS)));
+        Supervisor::one_for_one("app")
+            .budget(Intensity::unlimited())
+            .child(Supervisor::one_for_one("infra").budget(Intensity::unlimited()).child(db))
+            .child(journal.probe("api").policy(with("/app/infra/db")))
+            .child(journal.probe("web").policy(with("api")))
+            .child(journal.probe("other"))
+    };
+    without_alarms(&killing("app/**", tree), 0..8);
 }

@@ -9,8 +9,8 @@ use fastrand::Rng;
 use regrow::chaos::{Experiment, Fault, Scope, SimulatedTree, Simulation, Times, When};
 use regrow::{
     AutoShutdown, Backoff, BudgetClock, Child, ChildKind, Context, Dependency, DependencyGone, DynamicSupervisor,
-    ExitKind, ExitRule, GiveUp, Intensity, Jitter, NotReady, Partitioned, Policy, Readiness, Restart, RuleAction,
-    Service, ServiceChild, Shutdown, Strategy, Supervisor, SupervisorHandle, ignore,
+    ExitKind, ExitRule, FailureRate, GiveUp, Intensity, Jitter, NotReady, Partitioned, Policy, Readiness, Restart,
+    RuleAction, Service, ServiceChild, Shutdown, Strategy, Supervisor, SupervisorHandle, ignore,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -120,6 +120,9 @@ impl Draw {
         if self.one_in(4) {
             policy = policy.reset_after(self.ms(800) + MS);
         }
+        if self.one_in(6) {
+            policy = policy.retry_start();
+        }
         if self.one_in(8) {
             policy = policy.reset_on_ready();
         }
@@ -160,6 +163,9 @@ impl Draw {
             stops_in: if self.one_in(3) { self.ms(150) } else { Duration::ZERO },
         };
         let mut policy = self.policy(says);
+        if self.one_in(6) {
+            policy = policy.failure_rate(FailureRate::new(40, 2, 2 * SEC));
+        }
         if self.one_in(3) && !self.known.is_empty() {
             for _ in 0..self.random.u32(1..3) {
                 let on = self.one_of(&self.known.clone());
@@ -167,7 +173,11 @@ impl Draw {
                     Some(sibling) if !sibling.contains('/') => sibling.to_owned(),
                     Some(_) | None => format!("/{on}"),
                 };
-                let on = if self.one_in(4) { Dependency::completed(on) } else { Dependency::ready(on) };
+                let on = match self.random.u32(0..4) {
+                    0 => Dependency::completed(on),
+                    1 => Dependency::ready(on).restart(),
+                    _ => Dependency::ready(on),
+                };
                 policy = policy.depends_on([on]);
             }
             policy = policy.on_dependency_gone(self.one_of(&[

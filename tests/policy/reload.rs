@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::common::log::Log;
-use crate::common::tree::{MS, SEC, hears_of, in_hand, probe, soon, up};
+use crate::common::tree::{MS, SEC, hears_of, in_hand, probe, soon, stands, up};
 use regrow::policy::Policies;
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{DynamicSupervisor, Intensity, Refusal, ServiceState, Supervisor, Tree};
+use regrow::{DynamicSupervisor, Intensity, Refusal, Restart, ServiceState, Supervisor, Tree};
 use tokio::time::Instant;
 
 async fn shop() -> Tree {
@@ -301,5 +301,21 @@ async fn a_tree_that_starts_under_policies_tells_in_the_log_what_is_said_in_vain
     tree.apply(&file).await.unwrap();
     let told = warnings(&log);
     assert!(told.len() == 2 && told.iter().any(|told| told.starts_with(&line(1, "shop/pool/w-*"))), "{told:#?}");
+    tree.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_sleeps_learns_of_its_idle_time_and_of_its_end() {
+    let service = |name: &str| Journal::new().probe(name).restart(Restart::Transient);
+    let tree = Supervisor::one_for_one("shop").child(service("till")).child(service("other")).start().await.unwrap();
+    let file = parse("[path.\"shop/till\"]\nmailbox = { idle_after = \"10s\" }\n");
+    tokio::time::sleep(3600 * SEC).await;
+    assert_eq!(probe(&tree, "shop/till").status().state, ServiceState::Up);
+    let applied = tree.apply(&file).await.unwrap();
+    assert!(applied.to_string().contains("idle_after 10s"), "{applied}");
+    let begun = Instant::now();
+    stands(&tree, "shop/till", ServiceState::Down).await;
+    assert!(begun.elapsed() >= 9 * SEC, "{:?}", begun.elapsed());
+    assert_eq!(probe(&tree, "shop/other").status().state, ServiceState::Up);
     tree.shutdown().await;
 }

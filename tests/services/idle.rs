@@ -54,6 +54,26 @@ async fn a_service_stops_only_if_no_message_waits() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_asked_to_stop_with_its_group_stays_open_for_its_next_life() {
+    let app = forgiving(Strategy::OneForAll).child(transient()).child(worker("other"));
+    let tree = soon(app.start()).await.unwrap();
+    let (handle, other) = (tree.lookup::<Job>("app/worker").unwrap(), tree.lookup::<Job>("app/other").unwrap());
+    let (told, tell) = oneshot::channel();
+    let job = run(async move |ctx| {
+        ctx.stopping().await;
+        let _ = told.send((ctx.stop_if_idle(), ctx.handle().cast(idle()).is_ok()));
+        Ok(())
+    });
+    handle.cast(job).unwrap();
+    other.cast(panics()).unwrap();
+    assert_eq!(soon(tell).await.unwrap(), (false, true));
+    until_generation(&handle, 2).await;
+    caught_up(&handle).await;
+    let books = handle.accounting();
+    assert!(books.is_balanced() && books.dead_lettered == 0, "{books}");
+}
+
+#[tokio::test]
 async fn a_service_that_would_come_back_at_once_does_not_stop_for_want_of_work() {
     let stays = transient().policy(
         Policy::default().rule(regrow::ExitRule::new(regrow::RuleAction::Restart).on(regrow::ExitKind::Normal)),

@@ -23,6 +23,7 @@ mod monitors;
 mod monitors_and_mailboxes;
 mod old_state_first;
 mod readiness;
+mod reported;
 mod running_tasks;
 mod runtime_gone;
 mod stop_hook;

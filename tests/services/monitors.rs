@@ -241,7 +241,7 @@ async fn what_does_not_run_is_told_at_once_and_what_has_not_started_is_not() {
     monitors(&watcher, &peer).await;
     assert_eq!(seen(&watcher).await, ["peer#1 none 0"]);
     let down = soon(peer.monitor().recv()).await.unwrap();
-    assert!(down.exit.is_none() && down.ends == 0 && down.to_string() == "`app/peer` does not run", "{down}");
+    assert!(down.exit.is_none() && down.ends == 0 && down.to_string() == "`app/peer` is not running", "{down}");
     soon(app.restart_child("peer")).await.unwrap();
     restart(&peer, panics()).await;
     assert_eq!(seen(&watcher).await[1..], ["peer#2 panicked 1"], "the monitor goes on");

@@ -154,7 +154,7 @@ async fn errors_say_what_is_wrong() {
         app(pool().max_children(1).template(move |name: &'static str| Child::task(name, |_| async { Ok(()) }))).await;
     let unwanted: ServiceChild<()> = Child::service("a", |_: Context<Inert>| async { ignore() });
     let error = soon("a start", pool.get_or_start(unwanted)).await.unwrap_err();
-    assert_eq!(error.to_string(), "`app/pool/a` is not wanted: its factory said so");
+    assert_eq!(error.to_string(), "`app/pool/a` was not started: its factory returned `ignore()`");
     soon("a start", pool.get_or_start(probe("a"))).await.unwrap();
     let error = soon("a look-up", pool.get_or_start(mail::worker("a"))).await.unwrap_err();
     assert!(matches!(error, GetOrStartError::Lookup(LookupError::WrongType { .. })), "{error}");

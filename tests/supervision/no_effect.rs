@@ -44,6 +44,10 @@ fn watchdog() -> Policy {
     Policy::default().watchdog(SEC)
 }
 
+fn rated() -> Policy {
+    Policy::default().failure_rate(regrow::FailureRate::new(50, 20, SEC))
+}
+
 /// What the start of a tree with this child is refused for.
 async fn refused(child: impl Into<Child>) -> String {
     match Supervisor::one_for_one("app").child(child).start().await {
@@ -73,6 +77,8 @@ async fn what_has_no_effect_on_a_kind_of_child_is_refused_by_name() {
             "`reset_after_messages` has no effect on `app/",
         ),
         (nested().policy(Policy::default().reset_after_messages(3)).into(), "`reset_after_messages` has no effect"),
+        (task().policy(rated()).into(), "`failure_rate` has no effect on `app/task`: a task takes no messages"),
+        (actor().policy(rated()).into(), "`failure_rate` has no effect on `app/actor`: an actor has no context"),
         (
             actor().policy(Policy::default().readiness(Readiness::WhenSaid)).into(),
             "`readiness` has no effect on `app/a",

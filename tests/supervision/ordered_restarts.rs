@@ -113,6 +113,30 @@ async fn events_why_and_the_next_incarnation_have_the_reason() {
     tree.shutdown().await;
 }
 
+// Found by a newcomer: the life that the order ended seemed to have panicked.
+#[tokio::test(start_paused = true)]
+async fn why_puts_an_earlier_failure_before_the_order_and_a_later_one_after_it() {
+    let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
+    let tree = app.child(Journal::new().probe("a")).start().await.unwrap();
+    let a = probe(&tree, "app/a");
+    a.cast(ProbeMsg::Fail("disk full")).unwrap();
+    up(&tree, "app/a", 2).await;
+    tokio::time::advance(SEC).await;
+    a.restart("new disk").await.unwrap();
+    tokio::time::advance(SEC).await;
+    let text = a.why().await.to_string();
+    assert!(
+        text.contains("An order restarted it 1.0s ago: new disk. Before that, a life of it ended 2.0s ago"),
+        "{text}"
+    );
+
+    a.cast(ProbeMsg::Fail("disk full")).unwrap();
+    up(&tree, "app/a", 4).await;
+    let text = a.why().await.to_string();
+    assert!(text.contains("new disk. Its last life ended 0.0ns ago: failed: disk full."), "{text}");
+    soon("the shutdown", tree.shutdown()).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_not_up_says_so_and_is_left_as_it_is() {
     let journal = Journal::new();

@@ -271,6 +271,37 @@ async fn a_rule_about_failed_starts_keeps_the_boot_going() {
     tree.shutdown().await;
 }
 
+// Case t22 of the reports: a word for that rule.
+#[tokio::test(start_paused = true)]
+async fn a_first_start_is_tried_again_by_the_delays_until_the_budget_is_spent() {
+    let (is_broken, starts) = (Arc::new(AtomicBool::new(true)), Arc::<AtomicUsize>::default());
+    let tree = |policy: Policy| {
+        let child = fragile("db", &is_broken, &starts).policy(policy);
+        Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child).start()
+    };
+    let error = tree(patient(SEC)).await.unwrap_err();
+    assert!(error.to_string().contains("child `db` failed to start"), "OTP's: {error}");
+    let begun = Instant::now();
+    let mut start = std::pin::pin!(tree(patient(SEC).retry_start()));
+    assert!(tokio::time::timeout(SEC / 2, &mut start).await.is_err());
+    is_broken.store(false, SeqCst);
+    let up = start.await.unwrap();
+    assert_eq!(begun.elapsed(), SEC);
+    up.shutdown().await;
+    // A boot does not wait for ever.
+    is_broken.store(true, SeqCst);
+    starts.store(0, SeqCst);
+    let spent = |then| patient(SEC).retry_start().budget(Intensity::new(2, 60 * SEC)).on_give_up(then);
+    let error = tree(spent(GiveUp::Escalate)).await.unwrap_err();
+    assert_eq!((error.to_string().contains("child `db` failed to start"), starts.swap(0, SeqCst)), (true, 3));
+    let parked = tree(spent(GiveUp::park(60 * SEC))).await.unwrap();
+    assert!(matches!(parked.directory().status("app/db").unwrap().state, ServiceState::Parked { .. }));
+    parked.shutdown().await;
+    let ended = tree(spent(GiveUp::Stop)).await.unwrap();
+    assert_eq!(ended.directory().status("app/db").unwrap().state, ServiceState::Down);
+    assert!(!ended.shutdown().await.is_clean());
+}
+
 // rust-tokio-supervisor: the cap was given back before the start ran, and a full one skipped the restart.
 #[tokio::test(start_paused = true)]
 async fn the_cap_on_starts_caps_a_whole_subtree_and_queues_what_it_refuses() {

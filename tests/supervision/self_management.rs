@@ -57,13 +57,13 @@ async fn a_service_cannot_wait_for_the_termination_of_itself_or_of_what_is_above
     let me = from_inside(&handle, |ctx| async move { ctx.supervisor().unwrap().terminate_child("worker").await }).await;
     assert_eq!(
         me.as_ref().unwrap_err().to_string(),
-        "`app/sub/worker` cannot wait for its own end: stop it with `ctx.stop()`, or give the order from outside"
+        "`app/sub/worker` cannot wait for its own end: stop it with `ctx.stop()`, or give the order from a task outside of it (`tokio::spawn`)"
     );
     assert_eq!(refused(me), ("app/sub/worker".into(), "app/sub/worker".into()));
     let above = from_inside(&handle, |_| async move { app.terminate_child("sub").await }).await;
     assert_eq!(
         above.as_ref().unwrap_err().to_string(),
-        "`app/sub/worker` would end with `app/sub`, and cannot wait for that: give the order from outside"
+        "`app/sub/worker` would end with `app/sub`, and cannot wait for that: give the order from a task outside of it (`tokio::spawn`)"
     );
     assert_eq!(refused(above), ("app/sub".into(), "app/sub/worker".into()));
     assert_eq!((handle.generation(), handle.status().state), (1, ServiceState::Up));
@@ -151,7 +151,7 @@ async fn a_factory_cannot_wait_for_an_order_that_waits_for_its_own_boot() {
         let said = start.as_ref().unwrap_err().to_string();
         assert_eq!(
             said,
-            "`app` boots, and waits for the factory of `app/factory`: give the order when `app/factory` is up, or from outside"
+            "`app` boots, and waits for the factory of `app/factory`: give the order when `app/factory` is up, or from a task outside of it (`tokio::spawn`)"
         );
         let errors: [ManageError; 3] =
             [start.unwrap_err().into(), restart.unwrap_err().into(), terminate.unwrap_err().into()];

@@ -118,7 +118,8 @@ async fn a_full_pool_refuses_and_a_task_can_be_cancelled_or_terminated() {
     let full = jobs.run(async {}).await.unwrap_err();
     assert!(matches!(full, TaskError::NotStarted(StartChildError::MaxChildren { .. })), "{full}");
     one.cancel();
-    one.cancel();
+    // Also from a thread outside of the runtime.
+    std::thread::scope(|scope| scope.spawn(|| one.cancel()).join().unwrap());
     assert!(matches!(soon("the cancelled one", one).await, Err(TaskError::Ended(Exit::Shutdown))));
     jobs.supervisor().terminate_child("task-2").await.unwrap();
     assert!(matches!(soon("the terminated one", two).await, Err(TaskError::Ended(Exit::Shutdown))));

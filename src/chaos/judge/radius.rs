@@ -117,6 +117,17 @@ impl SupervisorView {
         }
     }
 
+    /// Takes the restart of a child with a service that it depends on. It stops and starts outside of its group.
+    pub(super) fn renewed(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        let Some(child) = self.children.get_mut(path) else { return };
+        // What follows is as for an order.
+        child.is_ordered = true;
+        if !child.spec.dependencies().iter().any(|on| on.restart) {
+            let evidence = format!("{path} is restarted with a service, and its policy does not ask for that");
+            self.find(found, Claim::Radius, at, evidence);
+        }
+    }
+
     pub(super) fn may_start(&self, path: &Arc<str>, attempt: u64, at: Duration, found: &mut Vec<Violation>) {
         let Some(child) = self.children.get(path) else { return };
         if let Some(life) = child.life.as_ref().filter(|life| !life.is_foreign) {

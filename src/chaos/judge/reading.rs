@@ -53,7 +53,7 @@ impl Steps {
     }
 }
 
-/// Returns what has to be done about this end, whether a restart counts, and whether a rule says so.
+/// Returns what has to be done about this end, whether a restart counts, and whether a rule or `retry_start` says so.
 pub(super) fn verdict(spec: &ChildSpec, exit: &Exit, phase: Phase) -> (RuleAction, bool, bool) {
     let policy = spec.policy_rule();
     let rules = policy.rules.as_deref().unwrap_or_default();
@@ -68,7 +68,8 @@ pub(super) fn verdict(spec: &ChildSpec, exit: &Exit, phase: Phase) -> (RuleActio
         (_, Restart::Transient) if is_abnormal => RuleAction::Restart,
         (_, Restart::Transient | Restart::Temporary) => RuleAction::Stop,
     };
-    (then, true, false)
+    let retries = phase == Phase::StartFailed && policy.retry_start == Some(true) && is_bound;
+    (then, true, retries)
 }
 
 fn is_about(rule: &ExitRule, exit: &Exit, phase: Phase) -> bool {

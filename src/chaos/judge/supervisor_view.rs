@@ -158,6 +158,9 @@ impl SupervisorView {
             What::Waits => self.waits(path, at, found),
             What::Parked(probe_in) => self.parked(path, probe_in, at, found),
             What::Blocked => self.blocked(path, at, found),
+            What::Renewed => self.renewed(path, at, found),
+            // What follows is as for an order.
+            What::TooManyFailures => child.is_ordered = child.spec.policy_rule().failure_rate.is_some(),
             What::Missed => self.missed(path, at, found),
             What::Rests => self.rests(path, at, found),
             What::Forgotten => {

@@ -239,6 +239,8 @@ impl Watch for Witness {
             | Report::DependencyGone { .. }
             | Report::Parked { .. }
             | Report::GivenUp { .. }
+            | Report::Renewed { .. }
+            | Report::TooManyFailures { .. }
             | Report::Overdue { .. }
             | Report::Overran { .. }
             | Report::RestartOrdered { .. } => return,

@@ -102,6 +102,10 @@ impl State {
 /// that one handle takes is gone for the others. When the tree is over, the letters kept by then can still be taken
 /// through a handle that was there before.
 ///
+/// Messages that their own senders do not want any more are counted and not kept: see
+/// [`CallerGone`](crate::DeadReason::CallerGone), [`TimerOver`](crate::DeadReason::TimerOver) and
+/// [`MonitorOver`](crate::DeadReason::MonitorOver).
+///
 /// A letter may hold a [`Reply`](crate::Reply) to a call of another service, cast inside the message. The caller waits
 /// while the letter is kept, for nothing can be seen inside a message. The wait ends when the letter is opened or
 /// dropped, or when the tree is over. All open calls of the tree end then, if there ever was a letter. If a service

@@ -173,6 +173,13 @@ impl Script {
         self
     }
 
+    /// Messages were handled, and some of them failed.
+    pub(crate) fn fails_at(&mut self, name: &str, messages: u64, failed: u64) -> &mut Self {
+        let attempt = self.attempt(name);
+        self.sim.tell(|machine, now| machine.handle_failures(attempt, messages, failed, Exit::failed("bad"), now));
+        self
+    }
+
     pub(crate) fn handled(&mut self, name: &str, messages: u64) -> &mut Self {
         let attempt = self.attempt(name);
         self.sim.tell(|machine, now| machine.handle_progress(attempt, messages, now));
@@ -540,6 +547,8 @@ impl Script {
             Report::SignificantEnded { child, .. } => format!("significant_ended {}", name(child)),
             Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),
             Report::Delayed { child, until } => format!("delayed {} until {until:?}", name(child)),
+            Report::TooManyFailures { child, seen, .. } => format!("too_many_failures {} {seen}", name(child)),
+            Report::Renewed { child, name: service } => format!("renewed {} with {service}", name(child)),
             Report::Waiting { child, .. } => format!("waiting {}", name(child)),
             Report::DependencyGone { child, name: gone, then } => {
                 format!("{} is without {gone}: {then:?}", name(child))

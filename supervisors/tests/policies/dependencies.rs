@@ -208,7 +208,7 @@ fn an_order_does_not_wait_for_the_dead() {
 
 #[test]
 fn what_is_known_of_services_elsewhere_counts_as_for_siblings() {
-    let job = |prospect, was_ready| Outlook { prospect, completion: Some(Completion { was_ready }) };
+    let job = |prospect, was_ready| Outlook { prospect, completion: Some(Completion { was_ready }), life: 0 };
     let mut tree = Script::unbooted(OneForOne, [needs("web", [Dependency::completed("x")])]);
     tree.expect(["up"]).elsewhere("x", true).expect([]).stands("web", WAITING);
     tree.outlook("x", Prospect::Parked { until: 700 * MS }).expect(["park web until 700ms"]);

@@ -130,6 +130,34 @@ fn temporary_children_are_beyond_rules() {
     tree.fails("job").expect(["forget job"]);
 }
 
+// OTP rule 11, and the word for the rule that undoes it.
+#[test]
+fn a_first_start_is_retried_if_the_policy_says_so_and_rules_go_before_that() {
+    let retries = || Policy::default().retry_start().budget(Intensity::new(2, 5000 * MS));
+    let boot = |spec: ChildSpec| {
+        let mut tree = Script::unbooted(OneForOne, [permanent("db"), spec, permanent("web")]);
+        tree.starts(["db"]).expect(["start cache"]).start_fails("cache");
+        tree
+    };
+    let mut tree = boot(permanent("cache").policy(retries()));
+    tree.starts(["web"]).expect(["start cache"]).start_fails("cache").expect(["start cache"]).started("cache");
+    tree.expect(["up"]);
+    let mut tree = boot(permanent("cache").policy(retries().on_give_up(GiveUp::Stop)));
+    tree.starts(["web"]).expect(["start cache"]).start_fails("cache").expect(["start cache"]).start_fails("cache");
+    tree.expect(["rest cache", "up"]);
+    let mut tree = boot(permanent("cache").policy(retries()));
+    tree.starts(["web"]).expect(["start cache"]).start_fails("cache").expect(["start cache"]).start_fails("cache");
+    tree.stops(["web", "db"]).expect(["end child `cache` failed to start: failed: no"]);
+    let mut tree = boot(permanent("cache").policy(retries().rule(ExitRule::new(RuleAction::Stop))));
+    tree.expect(["rest cache", "start web"]).started("web").expect(["up"]);
+    // A temporary child has no rules, and a start by order is answered with its failure.
+    let mut tree = boot(temporary("cache").policy(retries()));
+    tree.expect(["stop db"]).stopped("db").expect(["end child `cache` failed to start: failed: no"]);
+    let mut tree = Script::new(OneForOne, ["db"]);
+    tree.start_child(permanent("cache").policy(retries())).expect(["adopt cache", "start cache"]).start_fails("cache");
+    tree.expect(["forget cache", "refuse 1 failed: no"]);
+}
+
 // OTP rule 11, and what a rule makes of it.
 #[test]
 fn a_rule_about_failed_starts_keeps_a_boot_from_failing() {

@@ -12,6 +12,8 @@ mod exit_rules;
 mod give_up;
 mod groups;
 mod park;
+mod rate;
 mod ready;
+mod renewal;
 mod thundering_herd;
 mod waiting;

@@ -14,7 +14,7 @@ fn needs<const N: usize>(name: &str, on: [&'static str; N]) -> ChildSpec {
 
 /// Done, after it was ready.
 fn done(prospect: Prospect) -> Outlook {
-    Outlook { prospect, completion: Some(Completion { was_ready: true }) }
+    Outlook { prospect, completion: Some(Completion { was_ready: true }), life: 0 }
 }
 
 fn adjusted(spec: ChildSpec) -> Adjustment {

@@ -39,10 +39,11 @@ fn the_outlook_of_a_child_is_what_its_dependents_can_count_on() {
     let job = tree.asked().find("job").expect("it is there");
     assert_eq!(tree.asked().outlook(job).map(|outlook| outlook.prospect), Some(Prospect::MayCome));
     tree.starts(["job"]).expect(["up"]);
-    assert_eq!(tree.asked().outlook(job), Some(Prospect::Ready.into()));
+    let first = Outlook { life: 1, ..Prospect::Ready.into() };
+    assert_eq!(tree.asked().outlook(job), Some(first));
     tree.ends("job").expect(["rest job"]);
     let completion = Some(Completion { was_ready: true });
-    assert_eq!(tree.asked().outlook(job), Some(Outlook { prospect: Prospect::Gone, completion }));
+    assert_eq!(tree.asked().outlook(job), Some(Outlook { prospect: Prospect::Gone, completion, life: 0 }));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod common;
 
 mod every_order;
+mod every_reaction;
 mod exhaustive;
 mod policies;
 mod properties;

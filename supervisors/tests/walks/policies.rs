@@ -14,8 +14,8 @@ use crate::common::dice::Dice;
 use crate::common::sim::{Sim, Stage};
 use regrow_supervisors::{
     Abandon, Action, Adjustment, Attempt, Backoff, BudgetClock, ChildKey, ChildSpec, ChildState, Completion,
-    Dependency, DependencyGone, Exit, ExitKind, ExitRule, Flags, GiveUp, Hang, Intensity, Jitter, NotReady, Order,
-    OrderId, Outlook, Policy, Prospect, Readiness, Report, Restart, RuleAction, Shutdown, Strategy,
+    Dependency, DependencyGone, Exit, ExitKind, ExitRule, FailureRate, Flags, GiveUp, Hang, Intensity, Jitter,
+    NotReady, Order, OrderId, Outlook, Policy, Prospect, Readiness, Report, Restart, RuleAction, Shutdown, Strategy,
 };
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -23,6 +23,7 @@ const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 struct Walk {
     sim: Sim,
     dice: Dice,
+    has_groups: bool,
     delays: BTreeMap<ChildKey, Duration>,
     resting: BTreeSet<ChildKey>,
     /// Children that are about to be parked for a service.
@@ -45,7 +46,7 @@ fn budget(dice: &mut Dice) -> Intensity {
     dice.pick(&[Intensity::new(0, 1000 * MS), Intensity::new(2, 500 * MS), Intensity::new(9, 5000 * MS)])
 }
 
-fn policy(name: &str, dice: &mut Dice) -> Policy {
+fn policy(name: &str, has_groups: bool, dice: &mut Dice) -> Policy {
     let mut policy = Policy::default();
     if dice.one_in(2) {
         policy = policy.backoff(curve(dice));
@@ -61,6 +62,9 @@ fn policy(name: &str, dice: &mut Dice) -> Policy {
         });
     }
     if dice.one_in(4) {
+        policy = policy.failure_rate(FailureRate::new(50, 4, 500 * MS));
+    }
+    if dice.one_in(4) {
         policy = policy.not_ready(NotReady::default().budget(budget(dice)).backoff(curve(dice)));
     }
     if dice.one_in(3) {
@@ -72,12 +76,17 @@ fn policy(name: &str, dice: &mut Dice) -> Policy {
     if dice.one_in(4) {
         policy = policy.reset_on_ready();
     }
+    if dice.one_in(4) {
+        policy = policy.retry_start();
+    }
     if dice.one_in(3) {
         // Elders only: a circle would wait for ever.
         let elders = NAMES.iter().copied().filter(|elder| *elder < name);
         let names: Vec<_> = elders.chain(["x", "y"]).filter(|_| dice.one_in(3)).collect();
         let condition = |name: &str, dice: &mut Dice| match dice.one_in(3) {
             true => Dependency::completed(name),
+            // A group would close a circle among siblings.
+            false if dice.one_in(3) && (!has_groups || !NAMES.contains(&name)) => Dependency::ready(name).restart(),
             false => Dependency::ready(name),
         };
         policy = policy.depends_on(names.into_iter().map(|name| condition(name, dice)).collect::<Vec<_>>());
@@ -104,21 +113,22 @@ fn policy(name: &str, dice: &mut Dice) -> Policy {
     policy
 }
 
-fn spec(name: &str, dice: &mut Dice) -> ChildSpec {
+fn spec(name: &str, has_groups: bool, dice: &mut Dice) -> ChildSpec {
     let restart = dice.pick(&[Restart::Permanent, Restart::Permanent, Restart::Transient, Restart::Temporary]);
     let shutdown = dice.pick(&[Shutdown::Kill, Shutdown::After(30 * MS), Shutdown::After(Duration::ZERO)]);
     let spec = ChildSpec::new(name).restart(restart).shutdown(shutdown).abandon(Abandon::After(15 * MS));
-    if dice.one_in(5) { spec } else { spec.policy(policy(name, dice)) }
+    if dice.one_in(5) { spec } else { spec.policy(policy(name, has_groups, dice)) }
 }
 
 impl Walk {
     fn new(strategy: Option<Strategy>, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
+        let has_groups = !matches!(strategy, None | Some(Strategy::OneForOne));
         let intensity = dice.pick(&[Intensity::unlimited(), Intensity::new(30, 500 * MS), Intensity::new(3, 100 * MS)]);
         let sim = match strategy {
             Some(strategy) => {
                 let names = &NAMES[..usize::try_from(dice.below(5)).expect("small")];
-                let specs: Vec<_> = names.iter().map(|name| spec(name, &mut dice)).collect();
+                let specs: Vec<_> = names.iter().map(|name| spec(name, has_groups, &mut dice)).collect();
                 Sim::new(Flags { strategy, intensity, ..Flags::default() }, specs)
             }
             None => Sim::dynamic(intensity, None),
@@ -126,6 +136,7 @@ impl Walk {
         let mut walk = Self {
             sim,
             dice,
+            has_groups,
             delays: BTreeMap::new(),
             resting: BTreeSet::new(),
             blocked: BTreeSet::new(),
@@ -201,7 +212,7 @@ impl Walk {
             return;
         }
         let attempt = self.dice.pick(&up);
-        let what = self.dice.below(8);
+        let what = self.dice.below(9);
         self.note(format!("{attempt:?} lives {what}"));
         match what {
             0..3 => {
@@ -211,6 +222,12 @@ impl Walk {
                 self.sim.tell(|machine, now| machine.handle_hung(attempt, Hang::new(MS, "Msg"), now));
             }
             4 => self.sim.kill_under_way(attempt),
+            5 => {
+                let counts = (self.dice.below(5), self.dice.below(4));
+                let exit = Exit::failed("bad");
+                self.sim
+                    .tell(|machine, now| machine.handle_failures(attempt, counts.0.max(counts.1), counts.1, exit, now));
+            }
             _ => {
                 let exit = self.dice.pick(&[Exit::Normal, Exit::Killed, Exit::failed("boom"), Exit::Shutdown]);
                 self.ends(attempt, exit);
@@ -261,7 +278,7 @@ impl Walk {
             self.dice.pick(&[None, Some(Completion { was_ready: true }), Some(Completion { was_ready: false })]);
         let completion = ended.filter(|_| prospect != Prospect::Ready);
         self.note(format!("{name}: {prospect:?} {completion:?}"));
-        self.outlook(name, Outlook { prospect, completion });
+        self.outlook(name, Outlook { prospect, completion, life: 0 });
     }
 
     fn outlook(&mut self, name: &str, outlook: Outlook) {
@@ -286,7 +303,7 @@ impl Walk {
     fn order(&mut self) {
         let name = self.dice.pick(&NAMES);
         let order = match self.dice.below(14) {
-            0..3 => Order::StartChild(spec(name, &mut self.dice)),
+            0..3 => Order::StartChild(spec(name, self.has_groups, &mut self.dice)),
             3..5 => Order::TerminateChild(name.into()),
             5..7 => Order::RestartChild(name.into()),
             7 => Order::DeleteChild(name.into()),
@@ -296,7 +313,7 @@ impl Walk {
             _ => {
                 let specs = self.sim.asked().children();
                 let ids: Vec<_> = specs.iter().map(|(_, spec, ..)| spec.id().to_owned()).collect();
-                let specs = ids.iter().map(|id| spec(id, &mut self.dice)).collect();
+                let specs = ids.iter().map(|id| spec(id, self.has_groups, &mut self.dice)).collect();
                 let clock = self.dice.pick(&[None, Some(BudgetClock::All), Some(BudgetClock::WithoutStops)]);
                 Order::Adjust(Box::new(Adjustment { specs, intensity: None, budget_clock: clock }))
             }
@@ -328,7 +345,16 @@ impl Walk {
         while let Some(report) = self.sim.hear() {
             self.note(format!("    {report:?}"));
             match report {
-                Report::Delayed { child, until } => drop(self.delays.insert(child, until)),
+                Report::Delayed { child, until } => {
+                    // What it depends on may be back since.
+                    let why = self.sim.asked().why(child, self.sim.now);
+                    if why.is_none_or(|why| why.next_try == Some(until)) {
+                        self.delays.insert(child, until);
+                    }
+                }
+                Report::Renewed { child, .. } => drop(self.delays.remove(&child)),
+                // It waited for a service that was parked, and that is gone now.
+                Report::DependencyGone { child, then: DependencyGone::GoOn, .. } => drop(self.delays.remove(&child)),
                 Report::Parked { child, ref services, .. } if !services.is_empty() => drop(self.blocked.insert(child)),
                 _ => {}
             }
@@ -355,8 +381,9 @@ impl Walk {
             }
             Action::Park { child, until } => {
                 self.resting.remove(child);
-                // One that is parked for a service is started when that is back, or is done without.
-                if !self.blocked.remove(child) {
+                // One that is parked for a service is started when that is back, or is done without. It may be back since.
+                let is_blocked = self.blocked.remove(child);
+                if !is_blocked && self.sim.asked().standing(*child) == Some(ChildState::Parked) {
                     self.delays.insert(*child, *until);
                 }
             }
@@ -451,7 +478,7 @@ impl Walk {
     fn recovers(&mut self) {
         for name in ["x", "y"] {
             let completion = Some(Completion { was_ready: true });
-            self.outlook(name, Outlook { prospect: Prospect::Ready, completion });
+            self.outlook(name, Outlook { prospect: Prospect::Ready, completion, life: 0 });
         }
         self.settle();
         for _ in 0..100 {

@@ -103,6 +103,8 @@ impl Model {
             | Report::DependencyGone { .. }
             | Report::Parked { .. }
             | Report::GivenUp { .. }
+            | Report::Renewed { .. }
+            | Report::TooManyFailures { .. }
             | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }

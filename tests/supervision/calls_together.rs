@@ -264,7 +264,7 @@ fn session(number: usize, seed: u64, censuses: &[Census; 3], handled: &Arc<Atomi
         let (handled, alive, dice) = (handled.clone(), census.enter(), dice.lock().unwrap().fork());
         async move { Ok(Session { dice, handled, _alive: alive }) }
     });
-    let kept = if seed % 2 == 0 { OnRestart::Keep } else { OnRestart::Drop };
+    let kept = if seed.is_multiple_of(2) { OnRestart::Keep } else { OnRestart::Drop };
     child
         .restart(Restart::Transient)
         .on_restart(kept)

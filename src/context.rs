@@ -223,7 +223,7 @@ impl<S: crate::Service> Context<S> {
     ///
     /// * if a message waits, or a sender waits for room,
     /// * if the service would be started again after a normal end, as a permanent one is,
-    /// * in a factory, and when the supervisor has asked the service to stop.
+    /// * in a factory, when the supervisor has asked the service to stop, and when it has chosen to fail.
     ///
     /// [`ServiceChild::idle_after`](crate::ServiceChild::idle_after) does this after some time without a message.
     ///

@@ -205,9 +205,11 @@ impl<M: Send + 'static> Fate for Cell<M> {
         Some(Box::new((self.make)(*report)))
     }
 
-    /// The message was shed. The next end is told again.
-    fn given_up(&self) {
+    /// The message is shed, and the next end is told again. Noted in the hold of the locks in which the message leaves the
+    /// mailbox: an end that came between that and a later note would be merged into a report that is not there any more.
+    fn reserve_return(&self) -> bool {
         lock(&self.state).is_queued = false;
+        false
     }
 
     fn call(self: Arc<Self>) -> Arc<dyn Fate> {
@@ -441,6 +443,33 @@ impl fmt::Debug for PeerDowns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slot::settings::Settings;
+    use crate::slot::tests::signals;
+
+    // The window is a few instructions wide: between the hold in which `DropOldest` sheds a report, and its settlement.
+    #[test]
+    fn an_end_that_comes_while_an_earlier_report_is_being_shed_is_told() {
+        let slot = Slot::<u64>::new(Settings::default());
+        let signals = signals(&slot);
+        let cell = Arc::new(Cell {
+            to: Arc::downgrade(&slot),
+            signals: Arc::downgrade(&signals),
+            make: Box::new(|down: PeerDown| down.generation),
+            state: Mutex::default(),
+        });
+        let handle = Handle::new(slot.clone());
+        let ended = |generation| cell.clone().ended(&"app/peer".into(), generation, &Exit::Killed);
+        ended(1);
+        ended(2);
+        assert_eq!(handle.accounting().accepted, 1, "the second is merged");
+        // As `Back::shed` does it under the locks, and `Shed::settle` without them.
+        assert!(!cell.reserve_return());
+        ended(3);
+        assert_eq!(handle.accounting().accepted, 2);
+        cell.given_up();
+        ended(4);
+        assert_eq!(handle.accounting().accepted, 2, "one report is queued, and the fourth end is merged into it");
+    }
 
     #[test]
     fn a_monitor_is_as_small_as_its_page_says() {

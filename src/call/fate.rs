@@ -46,7 +46,8 @@ pub(crate) trait Fate: Orphan {
     fn is_awaited_by(&self, _: &Signals) -> bool {
         false
     }
-    /// The message will not run, and never did. `true`: the caller will take it back, and `give_back` must follow.
+    /// The message will not run, and never did. `true`: the caller will take it back, and `give_back` must follow. Called
+    /// in the hold of the locks in which the message leaves the mailbox.
     fn reserve_return(&self) -> bool {
         false
     }

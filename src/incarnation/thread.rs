@@ -158,11 +158,14 @@ where
 {
     inner.signals.set_interruptible();
     let (ended, end) = oneshot::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
     let (on_thread, runtime) = (inner.clone(), tokio::runtime::Handle::current());
     let thread = std::thread::Builder::new().name(name::of_thread(&inner.slot.path())).spawn(move || {
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
         let _span = on_thread.signals.enter_span();
+        // The code of the user sees an incarnation that is up, as that of other services does.
+        let _ = gone.recv();
         let exit = run(&on_thread, maker.code(), maker.redelivery());
         drop(maker);
         // An abandoned thread has no listener.
@@ -172,6 +175,7 @@ where
         return End::Exit(failure(anyhow::Error::new(error).context("no thread could be started")));
     }
     inner.up();
+    drop(go);
     End::Exit(end.await.unwrap_or(Exit::Killed))
 }
 

@@ -22,8 +22,10 @@ impl<M: Send + 'static> Slot<M> {
     /// count. `false`, and nothing has changed, if a message waits, if the incarnation is not up or was asked to stop, or
     /// if its supervisor would start the service again.
     pub(crate) fn stop_if_idle(&self, signals: &Arc<Signals>) -> bool {
-        // A service that is asked to stop may be started again with its group, and its mailbox stays open for that.
-        if signals.comes_back() || signals.is_told_to_stop() {
+        let fails = signals.chosen().is_some_and(|exit| exit.is_abnormal());
+        // A service that is asked to stop may be started again with its group, and its mailbox stays open for that. The
+        // same holds for one that has chosen to fail.
+        if signals.comes_back() || signals.is_told_to_stop() || fails {
             return false;
         }
         let before = {
@@ -37,14 +39,7 @@ impl<M: Send + 'static> Slot<M> {
             };
             // While it is held, messages are on their way to it.
             let is_empty = !back.is_held() && front.batch.is_empty() && back.queue.is_empty() && front.line.is_empty();
-            // A thread may have messages in hand before it is marked as up.
-            let is_up = match back.state {
-                ServiceState::Up => true,
-                ServiceState::Starting => signals.is_interruptible(),
-                ServiceState::Waiting | ServiceState::Restarting => false,
-                ServiceState::Parked { .. } | ServiceState::Down | ServiceState::Gone => false,
-            };
-            let is_here = front.is_owned_by(signals) && is_up;
+            let is_here = front.is_owned_by(signals) && back.state == ServiceState::Up;
             if !(is_open && is_empty && is_here) {
                 return false;
             }

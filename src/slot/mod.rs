@@ -56,7 +56,7 @@ pub(crate) mod signals;
 pub(crate) mod status;
 pub(crate) mod tasks;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod timekeeper;
 #[cfg(test)]
 pub(crate) mod turns;

@@ -50,7 +50,7 @@ async fn entering_parked_dead_letters_casts_and_returns_calls() {
     assert_eq!((books.accepted, books.dead_lettered, books.returned, books.queued), (2, 1, 1, 0));
 }
 
-fn signals<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Signals> {
+pub(crate) fn signals<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Signals> {
     let home: Arc<dyn AnySlot> = slot.clone();
     let origin = Origin { generation: 1, last_exit: None };
     let spec = regrow_supervisors::ChildSpec::new("child");

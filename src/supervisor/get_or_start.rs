@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use regrow_supervisors::{Order, OrderError};
+use regrow_supervisors::{ChildState, Order, OrderError};
 use tokio::sync::oneshot;
 
 use crate::base::background::yield_once;
@@ -80,11 +80,27 @@ impl SupervisorHandle {
             let status = *watch.borrow_and_update();
             let look = self.look(path, &handle, status, &mut awaits_start)?;
             if let ControlFlow::Break(is_usable) = look {
+                let has_left = is_usable && status.state == ServiceState::Restarting;
+                if has_left && caller_within(&self.shared, path).is_none() && !self.comes_back(path).await? {
+                    yield_once().await;
+                    continue;
+                }
                 return Ok(is_usable.then_some(handle));
             }
             // An error says that it is gone, which the next look sees.
             let _ = watch.changed().await;
         }
+    }
+
+    /// Whether the supervisor has decided to start the child again, whose last incarnation has left. `false` if it has
+    /// decided otherwise, or does not know yet that the incarnation has left.
+    async fn comes_back(&self, path: &Arc<str>) -> Result<bool, GetOrStartError> {
+        let name = path.rsplit_once('/').map_or(&**path, |(_, name)| name).to_owned();
+        let standing = self.read_in(move |driver| driver.standing(&name)).await;
+        let standing = standing.map_err(|over| StartChildError::of(ManageError::from(over)))?;
+        Ok(standing.is_some_and(|standing| {
+            matches!(standing, ChildState::Retrying | ChildState::Waiting | ChildState::Parked | ChildState::Starting)
+        }))
     }
 
     /// Decides about the child that has the name: breaks with `true` if the caller can have it, and with `false` if it

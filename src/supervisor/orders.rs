@@ -142,6 +142,11 @@ impl Driver {
         (children.into_iter().filter_map(line).collect(), next)
     }
 
+    /// The state of the child with this name.
+    pub(super) fn standing(&self, name: &str) -> Option<ChildState> {
+        self.machine.standing(self.machine.find(name)?)
+    }
+
     /// The reasons for the state of the child with this name.
     pub(crate) fn why(&self, name: &str) -> Option<Grounds> {
         let (now, key) = (self.shared.clock.now(), self.machine.find(name)?);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regrow_supervisors::ChildState;
 use tokio::task::JoinSet;
 
+use crate::base::background::yield_once;
 use crate::error::orders::RestartError;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::supervisor::dynamic_handle::DynamicHandle;
@@ -19,6 +20,7 @@ impl<M: Send + 'static> Partitions<M> {
     /// ready, and then the next one begins. Returns the number of restarted partitions.
     ///
     /// The first failure ends the roll: no other partition is restarted after it. Partitions that are down are left out.
+    /// One that is being stopped is waited for, and left out if it is down or gone then.
     /// Dropping the future stops the roll as well. Restarts that are under way are carried out.
     ///
     /// ```
@@ -110,7 +112,16 @@ impl SupervisorHandle {
 
     /// Restarts a child and waits until it is ready. `false` if the child is gone, or rests.
     async fn renew_until_ready(&self, name: &str, reason: Arc<str>) -> Result<bool, RollingCause> {
-        match self.renew(name, reason).await {
+        let restarted = loop {
+            let listed = self.shared.directory.get(&self.child_path(name));
+            let generation = listed.map(|listed| listed.slot.status().generation);
+            match self.renew(name, reason.clone()).await {
+                // Whether it comes back is known when it is gone.
+                Err(RestartError::Stopping { path }) => self.has_left(&path, generation).await,
+                restarted => break restarted,
+            }
+        };
+        match restarted {
             Ok(StartOutcome::Up(up)) => self.is_ready(&up).await.map(|()| true).map_err(|status| {
                 let path = up.path.clone();
                 RollingCause::NotReady { path, status }
@@ -120,6 +131,15 @@ impl SupervisorHandle {
             Err(RestartError::NotFound { .. } | RestartError::Down { .. }) => Ok(false),
             Err(error) => Err(RollingCause::NotRestarted(error)),
         }
+    }
+
+    /// Waits until the incarnation of a child that had this generation has left.
+    async fn has_left(&self, path: &str, generation: Option<u64>) {
+        let Some(listed) = self.shared.directory.get(path) else { return };
+        let mut watch = listed.slot.watch();
+        // An error says that it is gone.
+        let _ = watch.wait_for(|now| now.state != ServiceState::Up || Some(now.generation) != generation).await;
+        yield_once().await;
     }
 
     /// Waits until this incarnation of a child is ready. If it ends before, returns the status that was seen then.

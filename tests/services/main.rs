@@ -20,6 +20,7 @@ mod killing;
 mod leaving;
 mod linked_tasks;
 mod monitors;
+mod monitors_and_mailboxes;
 mod old_state_first;
 mod readiness;
 mod reported;

@@ -321,3 +321,20 @@ async fn a_thread_that_is_interrupted_in_a_wait_ends_as_it_was_told_to() {
     hears(&mut events, "app/thread#4 exited: shutdown").await;
     assert!(soon("the end", tree.shutdown()).await.is_clean());
 }
+
+// Found by a test of `stop_if_idle`: the thread could handle messages before the incarnation was up.
+#[tokio::test]
+async fn the_code_of_a_thread_begins_when_its_incarnation_is_up() {
+    for _ in 0..100 {
+        let (tell, told) = mpsc::channel();
+        let thread = Child::thread("thread", move |inbox: Inbox<()>| {
+            let _ = tell.send(inbox.directory().status("app/thread"));
+            inbox.for_each(drop);
+            Ok(())
+        });
+        let tree = soon("a tree", Supervisor::one_for_one("app").child(thread).start()).await.unwrap();
+        let status = told.recv().unwrap().unwrap();
+        assert_eq!((status.state, status.generation), (ServiceState::Up, 1));
+        soon("shutdown", tree.shutdown()).await;
+    }
+}

@@ -7,6 +7,7 @@ mod boot;
 mod bounded_shutdown;
 mod budget;
 mod budget_each;
+mod calls_together;
 mod dependencies;
 mod dynamic;
 mod dynamic_living;

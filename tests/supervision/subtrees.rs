@@ -89,7 +89,7 @@ async fn what_makes_no_sense_is_refused() {
     let many = shards(&journal, regrow::PARTITIONS_MAX + 1).start().await.unwrap_err();
     assert!(matches!(many, StartError::TooManyPartitions { .. }), "{many}");
     let (tree, shards) = app(&journal).await;
-    assert!(matches!(tree.partitions::<ProbeMsg>("app/shards"), Err(LookupError::WrongType { .. })));
+    assert!(matches!(tree.partitions::<ProbeMsg>("app/shards"), Err(LookupError::PartitionsAreSupervisors { .. })));
     assert!(matches!(tree.supervisor_partitions("app"), Err(LookupError::WrongKind { .. })));
     assert!(shards.lookup_for::<ProbeMsg>("ada", "none").is_err() && shards.supervisor(3).is_err());
     tree.shutdown().await;

@@ -7,7 +7,7 @@ use regrow_supervisors::{Abandon, Policy, Restart, Shutdown};
 use crate::child::{Child, ServiceChild};
 use crate::context::TaskContext;
 use crate::incarnation::maker::Maker;
-use crate::incarnation::once::{self, Outcome, Plain};
+use crate::incarnation::once::{self, Once, Outcome, Plain};
 use crate::incarnation::{Life, OnKill, SpawnArgs};
 use crate::slot::NoMessages;
 use crate::tree::directory::ChildKind;
@@ -16,8 +16,10 @@ impl Child {
     /// A task that runs once and is never started again: a job that owns what it works on. It is temporary: after its
     /// end, however it ends, its supervisor forgets it.
     ///
-    /// A supervisor that is restarted leaves out the one-shot tasks of its description. So does a
-    /// [restart by order](crate::Tree::restart), which only ends the task.
+    /// A supervisor that is restarted leaves out the one-shot tasks of its description that have succeeded. One that has
+    /// not succeeded fails again at once, because its work cannot be repeated: children that
+    /// [depend on its completion](crate::Policy::depends_on_completed) must not take it for completed. The same holds
+    /// for a [restart by order](crate::Tree::restart), which ends a task that runs.
     ///
     /// To have the value of such a task, use a [`TaskSupervisor`](crate::TaskSupervisor).
     ///
@@ -47,7 +49,7 @@ impl Child {
         Fut::Output: Send,
         O: Outcome<Fut::Output>,
     {
-        let maker = Maker::new(Mutex::new(Some((work, outcome))), |maker, args: SpawnArgs| -> Life {
+        let maker = Maker::new(Mutex::new(Once::Due(work, outcome)), |maker, args: SpawnArgs| -> Life {
             let body = once::live(args.inner::<NoMessages>(), maker);
             args.live(OnKill::Drop, Box::pin(body))
         });

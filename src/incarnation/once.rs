@@ -50,19 +50,38 @@ impl<T: Send + 'static> Outcome<T> for Teller<T> {
     }
 }
 
-/// The function, until it is called.
-pub(crate) type Once<F, O> = Mutex<Option<(F, O)>>;
+/// The work of a one-shot task, over all of its incarnations.
+pub(crate) enum Once<F, O> {
+    /// Work that has not begun. The function is called once.
+    Due(F, O),
+    /// Work that has begun, and has not succeeded.
+    Begun,
+    Succeeded,
+}
 
-pub(crate) async fn live<F, Fut, O>(inner: Inner<NoMessages>, maker: Arc<Maker<Once<F, O>, NoMessages>>) -> End
+impl<F, O> Once<F, O> {
+    fn begin(&mut self) -> Self {
+        let next = if matches!(self, Self::Succeeded) { Self::Succeeded } else { Self::Begun };
+        std::mem::replace(self, next)
+    }
+}
+
+pub(crate) async fn live<F, Fut, O>(inner: Inner<NoMessages>, maker: Arc<Maker<Mutex<Once<F, O>>, NoMessages>>) -> End
 where
     F: FnOnce(TaskContext) -> Fut + Send + 'static,
     Fut: Future,
     O: Outcome<Fut::Output>,
 {
     // If its supervisor begins again, or an order restarts it, there is nothing to run.
-    let Some((work, outcome)) = lock(maker.code()).take() else { return End::Ignored };
-    drop(maker);
+    let before = lock(maker.code()).begin();
+    if matches!(before, Once::Succeeded) {
+        return End::Ignored;
+    }
     inner.up();
+    let Once::Due(work, outcome) = before else {
+        // A start that is left out counts as completed. Children that wait for this job must not take it for that.
+        return End::Exit(Exit::failed("a one-shot task runs once, and its work did not succeed then"));
+    };
     yield_once().await;
     let ctx = TaskContext::new(inner.clone());
     let signals = &inner.signals;
@@ -70,6 +89,9 @@ where
     let exit = match until_told(signals, future).await {
         Some(Ok(value)) => {
             let exit = outcome.value(value);
+            if !exit.is_abnormal() {
+                *lock(maker.code()) = Once::Succeeded;
+            }
             if signals.is_told_to_stop() && !exit.is_abnormal() { Exit::Shutdown } else { exit }
         }
         Some(Err(panic)) => {

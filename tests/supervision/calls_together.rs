@@ -489,3 +489,28 @@ async fn a_tree_that_stops_during_a_handover_waits_for_no_hold() {
         assert!(hung.accounting().is_balanced());
     }
 }
+
+/// A job that failed is no completed one, though a new life of its supervisor leaves it out.
+#[tokio::test(start_paused = true)]
+async fn what_depends_on_a_one_shot_job_that_failed_does_not_start_in_the_next_life_of_the_supervisor() {
+    for fails in [true, false] {
+        let journal = Journal::new();
+        let job = Child::once("migrate", move |_| async move {
+            anyhow::ensure!(!fails, "disk full");
+            Ok(())
+        });
+        let db = journal.probe("db").policy(Policy::default().depends_on_completed(["migrate"]));
+        let sub = Supervisor::one_for_one("sub").budget(Intensity::unlimited()).child(job).child(db);
+        let tree = soon("a tree", Supervisor::one_for_one("app").child(sub).start()).await.unwrap();
+        for life in 1..3 {
+            tokio::time::sleep(SEC).await;
+            let is_up = tree.directory().status("app/sub/db").is_some_and(|db| db.state == ServiceState::Up);
+            let why = tree.why("app/sub/db").await.map(|why| why.to_string());
+            assert_eq!(is_up, !fails, "life {life}: {why:?}");
+            if life == 1 {
+                soon("a restart", tree.restart("app/sub", "why not")).await.unwrap();
+            }
+        }
+        soon("shutdown", tree.shutdown()).await;
+    }
+}

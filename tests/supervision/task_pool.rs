@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use fastrand::Rng;
 use regrow::testing::Journal;
 use regrow::{
-    Child, ChildKind, DynamicSupervisor, EventKind, Exit, Intensity, RunningTask, StartChildError, StartOutcome,
-    Supervisor, TaskError, TaskSupervisor, Tasks, Tree,
+    Child, ChildKind, DynamicSupervisor, EventKind, Exit, Intensity, RunningTask, StartChildError, Supervisor,
+    TaskError, TaskSupervisor, Tasks, Tree,
 };
 use tokio::sync::oneshot;
 
@@ -148,12 +148,14 @@ async fn a_one_shot_child_owns_its_work_runs_once_and_is_left_out_of_later_lives
     soon("a restart", tree.restart("app/sub", "why not")).await.unwrap();
     assert!(tree.directory().entry("app/sub/once").is_none());
     hears_of(&mut events, "app/sub/once#1 is not wanted").await;
-    // A restart of the task itself only ends it.
+    // A restart of the task itself ends it, and there is nothing to run then.
     let pool = tree.supervisor("app").unwrap();
     pool.start_child(DynamicSupervisor::new("pool")).await.unwrap();
     let pool = tree.dynamic("app/pool").unwrap();
     pool.start_child(Child::once("job", |_| std::future::pending())).await.unwrap();
-    assert_eq!(soon("a restart", tree.restart("app/pool/job", "")).await.unwrap(), StartOutcome::Ignored);
+    soon("a restart", tree.restart("app/pool/job", "")).await.unwrap();
+    hears_of(&mut events, "app/pool/job#2 exited: failed: a one-shot task runs once").await;
+    hears_of(&mut events, "app/pool/job#2 is gone").await;
     assert_eq!(pool.count_children().await.unwrap().specs, 0);
     // One that fails is not tried again.
     let fails = Child::once("fails", |_| async { anyhow::bail!("disk full") });

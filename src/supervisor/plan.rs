@@ -24,6 +24,7 @@ use crate::supervisor::observer::Watch;
 use crate::tree::directory::{ChildKind, Listed};
 use crate::tree::options::Options;
 use crate::tree::overrides::{Coded, Defaults, Effective, Group, Named};
+use crate::tree::paths::name_of;
 use crate::tree::shared::Shared;
 
 pub(crate) struct Plan {
@@ -92,7 +93,7 @@ impl Plan {
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name)
+        name_of(&self.path)
     }
 
     /// Makes the machine, with these specs for its children.
@@ -216,8 +217,8 @@ impl Begun {
             || -> Arc<dyn AnySlot> { Slot::<NoMessages>::new(Settings::default()) },
             |listed| listed.slot.clone(),
         );
-        let children_max = children.len();
-        let plan = Plan { path, shape, slot, children: Vec::with_capacity(children_max), init, watch, terms, siblings };
+        let planned = Vec::with_capacity(children.len());
+        let plan = Plan { path, shape, slot, children: planned, init, watch, terms, siblings };
         Ok(Self { plan, left: children.into_iter() })
     }
 

@@ -7,6 +7,7 @@ use regrow_supervisors::ChildKey;
 use crate::supervisor::child_entry::{ChildEntry, Own};
 use crate::supervisor::driver::Driver;
 use crate::tree::overrides::{Coded, Effective, Group};
+use crate::tree::paths::name_of;
 
 impl Driver {
     /// Puts the wanted settings of its children, and of the children as a group, in force. The machine has them
@@ -17,8 +18,7 @@ impl Driver {
                 self.set_group(wanted.group);
                 continue;
             }
-            let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
-            let Some(key) = self.machine.find(name) else { continue };
+            let Some(key) = self.machine.find(name_of(&path)) else { continue };
             self.adopt_one(key, &own, &wanted);
         }
     }

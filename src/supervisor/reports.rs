@@ -9,9 +9,8 @@ use crate::event::EventKind;
 use crate::log::{self, Aside};
 use crate::slot::fact::Fact;
 use crate::slot::status::ServiceState;
-use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::driver::Driver;
-use crate::tree::paths::path_of;
+use crate::tree::paths::{name_of, path_of};
 
 impl Driver {
     /// Remembers what a fact says of a child, and tells subscribers and the log.
@@ -100,9 +99,7 @@ impl Driver {
             else {
                 return;
             };
-            let name =
-                |entry: &ChildEntry| entry.path.rsplit_once('/').map_or(String::new(), |(_, name)| name.to_owned());
-            let name = self.children.get(child).map_or(String::new(), |entry| name(entry));
+            let name = self.children.get(child).map_or(String::new(), |entry| name_of(&entry.path).to_owned());
             watch.reported(&report, &name, self.machine.is_ending());
         }
         let mut services = Vec::new();

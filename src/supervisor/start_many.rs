@@ -19,6 +19,7 @@ use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::StartOutcome;
 use crate::supervisor::plan::{Known, Planned};
 use crate::tree::overrides::Defaults;
+use crate::tree::paths::name_of;
 
 /// Number of orders that are handed over at a time.
 const BATCH: usize = 128;
@@ -82,13 +83,12 @@ impl SupervisorHandle {
     }
 
     fn order_of(&self, planned: Planned, answers: &Arc<Answers>) -> Fact {
-        let (order, name) = (Order::StartChild(planned.spec.clone()), planned.path.clone());
+        let (order, path) = (Order::StartChild(planned.spec.clone()), planned.path.clone());
         let (supervisor, place) = (self.clone(), Answers::place(answers));
         let finish: Finish = Box::new(move |driver, result, _| {
-            let name = name.rsplit_once('/').map_or(&*name, |(_, name)| name);
             place.answer(match result {
                 Ok(answer) => Ok(driver.outcome(answer)),
-                Err(error) => Err(StartChildError::of(supervisor.error(error, name))),
+                Err(error) => Err(StartChildError::of(supervisor.error(error, name_of(&path)))),
             });
         });
         Fact::Order(Box::new(Ordered { order, planned: vec![planned], finish }))

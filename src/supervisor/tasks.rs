@@ -18,6 +18,7 @@ use crate::supervisor::dynamic_handle::DynamicHandle;
 use crate::supervisor::outcome::StartOutcome;
 use crate::tree::Tree;
 use crate::tree::lookup::LookupError;
+use crate::tree::paths::name_of;
 
 /// A supervisor of tasks that run once and give a value, being described: Elixir's `Task.Supervisor`.
 ///
@@ -214,8 +215,7 @@ impl Tasks {
         };
         let pool = self.pool.clone();
         let cancel = move || {
-            let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
-            pool.supervisor().terminate_later(name);
+            pool.supervisor().terminate_later(name_of(&path));
         };
         Ok(RunningTask::new(value, cancel))
     }

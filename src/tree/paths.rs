@@ -223,6 +223,11 @@ impl<T: Clone> Paths<T> {
     }
 }
 
+/// The last name of a path: that of a child, as its supervisor knows it.
+pub(crate) fn name_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
 /// The full path of the service that the machine of the supervisor `scope` knows by this name.
 pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
     known.strip_prefix('/').map_or_else(|| format!("{scope}/{known}").into(), Into::into)

@@ -11,6 +11,7 @@ use crate::chaos::judge::clock::Clock;
 use crate::chaos::judge::needs::Ties;
 use crate::chaos::judge::reading::{Phase, Scope};
 use crate::chaos::judge::{Claim, Violation};
+use crate::tree::paths::name_of;
 use crate::tree::statements::{Seen, What};
 
 #[derive(Debug)]
@@ -280,10 +281,6 @@ pub(super) fn reaches(scope: Scope, from: u64, to: u64) -> bool {
         Scope::Rest => to > from,
         Scope::All => to != from,
     }
-}
-
-pub(super) fn name_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 pub(super) fn phase_of(life: &Life) -> Phase {

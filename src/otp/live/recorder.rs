@@ -17,6 +17,7 @@ use crate::otp::live::services::Actor;
 use crate::otp::scenario::Scenario;
 use crate::otp::transcript::Teller;
 use crate::supervisor::observer::Watch;
+use crate::tree::paths::name_of;
 
 pub(super) struct Stage {
     pub(super) scenario: Scenario,
@@ -245,7 +246,7 @@ impl Watch for Witness {
             | Report::Overran { .. }
             | Report::RestartOrdered { .. } => return,
         };
-        let id = template_of(self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name));
+        let id = template_of(name_of(&self.path));
         let line = format!("report {id} {kind} {} {why}", template_of(child));
         // OTP rule 88.
         if self.is_dynamic && is_ending && kind == "shutdown_error" {

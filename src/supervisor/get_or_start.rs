@@ -7,25 +7,23 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildState, Order, OrderError};
-use tokio::sync::oneshot;
+use regrow_supervisors::{Answer, ChildState, Order, OrderError};
 
 use crate::base::background::yield_once;
 use crate::child::{Child, ServiceChild};
 use crate::error::get_or_start::GetOrStartError;
-use crate::error::manage::ManageError;
 use crate::error::orders::StartChildError;
 use crate::error::refusal::Refusal;
 use crate::handle::Handle;
 use crate::slot::Slot;
-use crate::slot::fact::Fact;
 use crate::slot::status::{ServiceState, ServiceStatus};
+use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic_handle::{DynamicHandle, Template};
-use crate::supervisor::give_order::{Finish, Ordered};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::StartOutcome;
 use crate::supervisor::plan::{Known, Planned};
 use crate::tree::lookup::LookupError;
+use crate::tree::paths::name_of;
 use crate::tree::shared::caller_within;
 
 /// Outcome of the order to start the child.
@@ -66,14 +64,15 @@ impl SupervisorHandle {
 
     /// Waits until the child with this path is up, or is not there. An incarnation that ends is waited for.
     async fn running<M: Send + 'static>(&self, path: &Arc<str>) -> Result<Option<Handle<M>>, GetOrStartError> {
-        let Some(listed) = self.shared.directory.get(path) else { return Ok(None) };
+        if self.shared.directory.get(path).is_none() {
+            return Ok(None);
+        }
         let handle = match self.shared.directory.find::<M>(path) {
             Ok(handle) => handle,
             // It has just gone.
             Err(_) if self.shared.directory.get(path).is_none() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        drop(listed);
         let mut watch = handle.watch();
         let mut awaits_start = false;
         loop {
@@ -95,9 +94,9 @@ impl SupervisorHandle {
     /// Whether the supervisor has decided to start the child again, whose last incarnation has left. `false` if it has
     /// decided otherwise, or does not know yet that the incarnation has left.
     async fn comes_back(&self, path: &Arc<str>) -> Result<bool, GetOrStartError> {
-        let name = path.rsplit_once('/').map_or(&**path, |(_, name)| name).to_owned();
-        let standing = self.read_in(move |driver| driver.standing(&name)).await;
-        let standing = standing.map_err(|over| StartChildError::of(ManageError::from(over)))?;
+        let asked = path.clone();
+        let standing = self.read_in(move |driver| driver.standing(name_of(&asked))).await;
+        let standing = standing.map_err(StartChildError::from)?;
         Ok(standing.is_some_and(|standing| {
             matches!(standing, ChildState::Retrying | ChildState::Waiting | ChildState::Parked | ChildState::Starting)
         }))
@@ -139,24 +138,18 @@ impl SupervisorHandle {
     async fn start_or_take_back(&self, planned: Planned) -> Result<Ordering, StartChildError> {
         self.refuse_own_boot().map_err(StartChildError::of)?;
         let (order, name) = (Order::StartChild(planned.spec.clone()), planned.spec.id().to_owned());
-        let (reply, replied) = oneshot::channel();
-        let finish: Finish = Box::new(move |driver, result, mut planned| {
+        let answered = |driver: &mut Driver, result: Result<Answer, OrderError>, mut planned: Vec<Planned>| {
             let is_taken = |error: &OrderError| {
                 matches!(error, OrderError::AlreadyStarted(_) | OrderError::AlreadyPresent | OrderError::Stopping)
             };
-            // The caller may have stopped waiting for the answer.
-            let _ = reply.send(match result {
+            match result {
                 Ok(answer) => Ok(Ordering::Started(driver.outcome(answer))),
                 Err(error) if is_taken(&error) => Ok(Ordering::Taken(planned.pop())),
                 Err(error) => Err(error),
-            });
-        });
-        self.push(Fact::Order(Box::new(Ordered { order, planned: vec![planned], finish })))?;
-        match replied.await {
-            Ok(Ok(ordering)) => Ok(ordering),
-            Ok(Err(error)) => Err(StartChildError::of(self.error(error, &name))),
-            Err(_) => Err(StartChildError::of(ManageError::from(self.over()))),
-        }
+            }
+        };
+        let given = self.give(order, vec![planned], answered).await?;
+        given.map_err(|error| StartChildError::of(self.error(error, &name)))
     }
 }
 

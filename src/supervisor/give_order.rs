@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 
 use crate::error::manage::ManageError;
 use crate::error::not_running::NotRunning;
-use crate::error::orders::StopChildError;
 use crate::error::start::StartError;
 use crate::slot::current;
 use crate::slot::erased::Control;
@@ -102,17 +101,27 @@ impl SupervisorHandle {
         ) {
             self.refuse_own_boot()?;
         }
+        let answered =
+            |driver: &mut Driver, result: Result<Answer, _>, _| result.map(|outcome| answer(driver, outcome));
+        let given = self.give(order, planned, answered).await?;
+        given.map_err(|error| self.error(error, about.as_deref().unwrap_or_default()))
+    }
+
+    /// Hands an order over, and waits for what `answered` makes of the answer in the supervisor. It is also given the
+    /// descriptions that the order did not use.
+    pub(super) async fn give<T: Send + 'static>(
+        &self,
+        order: Order,
+        planned: Vec<Planned>,
+        answered: impl FnOnce(&mut Driver, Result<Answer, OrderError>, Vec<Planned>) -> T + Send + 'static,
+    ) -> Result<T, NotRunning> {
         let (reply, replied) = oneshot::channel();
-        let finish: Finish = Box::new(move |driver, result, _| {
+        let finish: Finish = Box::new(move |driver, result, planned| {
             // The caller may have stopped waiting for the answer.
-            let _ = reply.send(result.map(|outcome| answer(driver, outcome)));
+            let _ = reply.send(answered(driver, result, planned));
         });
         self.push(Fact::Order(Box::new(Ordered { order, planned, finish })))?;
-        match replied.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.error(error, about.as_deref().unwrap_or_default())),
-            Err(_) => Err(self.over().into()),
-        }
+        replied.await.map_err(|_| self.over())
     }
 
     /// Orders that a child is terminated, and does not wait for it. Needs no runtime.
@@ -141,10 +150,10 @@ impl SupervisorHandle {
 
     /// Refuses an order that ends this child if the caller is code of its incarnation or of one below it, and would
     /// wait for its own end.
-    pub(super) fn refuse_own_end(&self, name: &str) -> Result<(), StopChildError> {
+    pub(super) fn refuse_own_end(&self, name: &str) -> Result<(), ManageError> {
         let path = self.child_path(name);
         match caller_within(&self.shared, &path) {
-            Some(caller) => Err(StopChildError::ToItself { path, caller }),
+            Some(caller) => Err(ManageError::ToItself { path, caller }),
             None => Ok(()),
         }
     }

@@ -170,7 +170,7 @@ impl SupervisorHandle {
     ///
     /// Nothing is stopped then.
     pub async fn terminate_child(&self, name: &str) -> Result<(), StopChildError> {
-        self.refuse_own_end(name)?;
+        self.refuse_own_end(name).map_err(StopChildError::of)?;
         let order = Order::TerminateChild(name.into());
         self.order(order, Vec::new(), |_, _| ()).await.map_err(StopChildError::of)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::Order;
 
-use crate::error::orders::{RestartError, StopChildError};
+use crate::error::orders::RestartError;
 use crate::handle::Handle;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::StartOutcome;
@@ -90,9 +90,7 @@ impl Shared {
 impl SupervisorHandle {
     /// Restarts a running child.
     pub(super) async fn renew(&self, name: &str, reason: Arc<str>) -> Result<StartOutcome, RestartError> {
-        if let Err(StopChildError::ToItself { path, caller }) = self.refuse_own_end(name) {
-            return Err(RestartError::ToItself { path, caller });
-        }
+        self.refuse_own_end(name).map_err(RestartError::of)?;
         let order = Order::RenewChild { id: name.into(), reason };
         self.start(order, Vec::new(), |_| ()).await.map_err(RestartError::of)
     }

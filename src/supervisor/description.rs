@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, DynamicMachine, Flags, Intensity, Machine, SpecError, StaticMachine, Strategy};
+use regrow_supervisors::{
+    ChildSpec, DynamicMachine, Flags, Intensity, Machine, SpecError, StaticMachine, StopOrder, Strategy,
+};
 
 use crate::child::Child;
 use crate::supervisor::dynamic::{DynamicState, Limits};
@@ -138,6 +140,24 @@ impl Base {
             init: None,
             watch: None,
             terms: Options::default(),
+        }
+    }
+
+    /// The description of a supervisor with the children of this table, made again for each of its lives.
+    pub(crate) fn partitioned(
+        self,
+        table: Arc<dyn AnyPartitionTable>,
+    ) -> impl Fn() -> Description + Send + Sync + 'static {
+        let Self { spec, intensity, init, watch, terms } = self;
+        let stop_order = StopOrder::TogetherAtEnd;
+        let flags = Flags { strategy: Strategy::OneForOne, intensity, stop_order, ..Flags::default() };
+        move || Description {
+            spec: spec.clone(),
+            shape: Shape::Partitioned { flags, table: table.clone() },
+            children: Vec::new(),
+            init: init.clone(),
+            watch: watch.clone(),
+            terms: terms.clone(),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::service::Service;
 use crate::supervisor::description::PathKind;
 use crate::supervisor::dynamic_handle::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
+use crate::supervisor::partitioned::AnyPartitionTable;
 use crate::supervisor::partitions::Partitions;
 use crate::tree::Tree;
 use crate::tree::directory::{ChildKind, Facet};
@@ -28,14 +29,11 @@ impl Shared {
     }
 
     pub(crate) fn partitions<M: Send + 'static>(self: &Arc<Self>, path: &str) -> Result<Partitions<M>, LookupError> {
-        let (handle, facet) = self.any_supervisor(path, ChildKind::Partitioned)?;
-        let Some(PathKind::Partitioned(table)) = PathKind::of(facet.as_ref()) else {
-            unreachable!("a partitioned supervisor is listed with its table")
-        };
+        let (handle, table) = self.partition_table(path)?;
         let Some(found) = table.message_type() else {
             return Err(LookupError::PartitionsAreSupervisors { path: path.into() });
         };
-        match table.clone().as_any().downcast() {
+        match table.as_any().downcast() {
             Ok(table) => Ok(Partitions::new(handle, table)),
             Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
         }
@@ -47,7 +45,19 @@ impl Shared {
         Some(SupervisorHandle::new(path.into(), listed.slot, self.clone()))
     }
 
-    pub(super) fn any_supervisor(
+    /// The partitioned supervisor of either kind with this path, and its table.
+    pub(super) fn partition_table(
+        self: &Arc<Self>,
+        path: &str,
+    ) -> Result<(SupervisorHandle, Arc<dyn AnyPartitionTable>), LookupError> {
+        let (handle, facet) = self.any_supervisor(path, ChildKind::Partitioned)?;
+        match PathKind::of(facet.as_ref()) {
+            Some(PathKind::Partitioned(table)) => Ok((handle, table.clone())),
+            Some(PathKind::Dynamic(_)) | None => unreachable!("a partitioned supervisor is listed with its table"),
+        }
+    }
+
+    fn any_supervisor(
         self: &Arc<Self>,
         path: &str,
         asked: ChildKind,
@@ -175,14 +185,21 @@ impl<M> Inner<M> {
     }
 
     fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
-        let directory = &self.shared().directory;
-        let found = self.shared().dynamic(&directory.full_path(self.signals.scope(), name));
-        found.map_err(|error| directory.in_scope(self.signals.scope(), name, error))
+        self.named(name, |shared, path| shared.dynamic(path))
     }
 
     fn partitions<N: Send + 'static>(&self, name: &str) -> Result<Partitions<N>, LookupError> {
-        let directory = &self.shared().directory;
-        let found = self.shared().partitions(&directory.full_path(self.signals.scope(), name));
-        found.map_err(|error| directory.in_scope(self.signals.scope(), name, error))
+        self.named(name, |shared, path| shared.partitions(path))
+    }
+
+    /// Finds what a name means as seen from this incarnation.
+    pub(super) fn named<T>(
+        &self,
+        name: &str,
+        find: impl FnOnce(&Arc<Shared>, &str) -> Result<T, LookupError>,
+    ) -> Result<T, LookupError> {
+        let (shared, scope) = (self.shared(), self.signals.scope());
+        let found = find(shared, &shared.directory.full_path(scope, name));
+        found.map_err(|error| shared.directory.in_scope(scope, name, error))
     }
 }

@@ -11,7 +11,6 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use regrow_supervisors::{Flags, StopOrder, Strategy};
 use tokio::sync::Mutex;
 
 use crate::base::sweep::Kept;
@@ -19,7 +18,7 @@ use crate::child::{Child, ServiceChild};
 use crate::error::start::StartError;
 use crate::handle::Handle;
 use crate::mailbox::mailbox;
-use crate::supervisor::description::{Base, Description, Shape};
+use crate::supervisor::description::{Base, Description};
 use crate::tree::Tree;
 
 /// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`,
@@ -169,19 +168,9 @@ impl<M: Send + 'static> Partitioned<M> {
     }
 
     fn describe(self) -> impl Fn() -> Description + Send + Sync + 'static {
-        let Self { base: Base { spec, intensity, init, watch, terms }, partitions, make } = self;
+        let Self { base, partitions, make } = self;
         let state = State { make, handles: Vec::new(), partitions };
-        let table = Arc::new(PartitionTable { state: RwLock::new(state), resizing: Mutex::new(()) });
-        let stop_order = StopOrder::TogetherAtEnd;
-        let flags = Flags { strategy: Strategy::OneForOne, intensity, stop_order, ..Flags::default() };
-        move || Description {
-            spec: spec.clone(),
-            shape: Shape::Partitioned { flags, table: table.clone() },
-            children: Vec::new(),
-            init: init.clone(),
-            watch: watch.clone(),
-            terms: terms.clone(),
-        }
+        base.partitioned(Arc::new(PartitionTable { state: RwLock::new(state), resizing: Mutex::new(()) }))
     }
 }
 

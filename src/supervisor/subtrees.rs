@@ -7,8 +7,6 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use regrow_supervisors::{Flags, StopOrder, Strategy};
-
 use crate::base::sweep::Kept;
 use crate::child::Child;
 use crate::context::{Context, Inner, TaskContext};
@@ -17,7 +15,7 @@ use crate::error::start::StartError;
 use crate::handle::Handle;
 use crate::service::Service;
 use crate::slot::NoMessages;
-use crate::supervisor::description::{Base, Description, PathKind, Shape};
+use crate::supervisor::description::{Base, Description};
 use crate::supervisor::dynamic_handle::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildCount, ChildInfo};
@@ -25,7 +23,6 @@ use crate::supervisor::partitioned::{AnyPartitionTable, Partitioned};
 use crate::supervisor::partitions::{hash, partition_of};
 use crate::supervisor::rolling::RollingError;
 use crate::tree::Tree;
-use crate::tree::directory::ChildKind;
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
 
@@ -94,18 +91,8 @@ impl PartitionedSupervisors {
     }
 
     fn describe(self) -> impl Fn() -> Description + Send + Sync + 'static {
-        let Self { base: Base { spec, intensity, init, watch, terms }, partitions, make } = self;
-        let table = Arc::new(SubtreeTable { partitions, make: RwLock::new(make) });
-        let stop_order = StopOrder::TogetherAtEnd;
-        let flags = Flags { strategy: Strategy::OneForOne, intensity, stop_order, ..Flags::default() };
-        move || Description {
-            spec: spec.clone(),
-            shape: Shape::Partitioned { flags, table: table.clone() },
-            children: Vec::new(),
-            init: init.clone(),
-            watch: watch.clone(),
-            terms: terms.clone(),
-        }
+        let Self { base, partitions, make } = self;
+        base.partitioned(Arc::new(SubtreeTable { partitions, make: RwLock::new(make) }))
     }
 }
 
@@ -292,11 +279,8 @@ impl fmt::Debug for SupervisorPartitions {
 
 impl Shared {
     fn supervisor_partitions(self: &Arc<Self>, path: &str) -> Result<SupervisorPartitions, LookupError> {
-        let (handle, facet) = self.any_supervisor(path, ChildKind::Partitioned)?;
-        let Some(PathKind::Partitioned(table)) = PathKind::of(facet.as_ref()) else {
-            unreachable!("a partitioned supervisor is listed with its table")
-        };
-        match table.clone().as_any().downcast() {
+        let (handle, table) = self.partition_table(path)?;
+        match table.as_any().downcast() {
             Ok(table) => Ok(SupervisorPartitions { handle, table }),
             Err(_) => Err(LookupError::PartitionsAreServices { path: path.into() }),
         }
@@ -316,9 +300,7 @@ impl Tree {
 
 impl<M> Inner<M> {
     fn supervisor_partitions(&self, name: &str) -> Result<SupervisorPartitions, LookupError> {
-        let directory = &self.shared().directory;
-        let found = self.shared().supervisor_partitions(&directory.full_path(self.signals.scope(), name));
-        found.map_err(|error| directory.in_scope(self.signals.scope(), name, error))
+        self.named(name, |shared, path| shared.supervisor_partitions(path))
     }
 }
 

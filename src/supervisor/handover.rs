@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::base::name::is_within;
 use crate::error::resize::ResizeError;
 use crate::handle::Handle;
+use crate::slot::accounting::Accounting;
 use crate::slot::current;
 use crate::slot::erased::{AnySlot, Ownership};
 use crate::slot::status::ServiceState;
@@ -64,8 +65,7 @@ struct Work<M> {
 impl<M: Send + 'static> Work<M> {
     fn of(partition: &Handle<M>) -> Self {
         let counts = partition.accounting();
-        let (queued, done) = (counts.queued + counts.in_hand, counts.handled + counts.crashed);
-        Self { partition: partition.clone(), queued, done }
+        Self { partition: partition.clone(), queued: to_do(&counts), done: done(&counts) }
     }
 
     /// Whether all of it has been done. Messages that leave the queue in other ways only lengthen the wait: it ends when
@@ -73,14 +73,22 @@ impl<M: Send + 'static> Work<M> {
     fn is_over(&self) -> bool {
         let counts = self.partition.accounting();
         let is_closed = matches!(self.partition.status().state, ServiceState::Down | ServiceState::Gone);
-        let done = (counts.handled + counts.crashed).saturating_sub(self.done);
-        is_closed || counts.queued + counts.in_hand == 0 || done >= self.queued
+        is_closed || to_do(&counts) == 0 || done(&counts).saturating_sub(self.done) >= self.queued
     }
 
     fn progress(&self) -> u64 {
-        let counts = self.partition.accounting();
-        counts.handled + counts.crashed
+        done(&self.partition.accounting())
     }
+}
+
+/// Number of messages that are queued or in hand.
+fn to_do(counts: &Accounting) -> u64 {
+    counts.queued + counts.in_hand
+}
+
+/// Number of messages that were handled or lost.
+fn done(counts: &Accounting) -> u64 {
+    counts.handled + counts.crashed
 }
 
 /// Looks of growing distance.
@@ -126,27 +134,10 @@ pub(super) async fn worked_off<M: Send + 'static>(partitions: &[Handle<M>], held
 pub(super) async fn calm<M: Send + 'static>(partition: &Handle<M>) {
     let (mut looks, since) = (Looks::default(), tokio::time::Instant::now());
     while since.elapsed() < CALM {
-        let counts = partition.accounting();
-        if counts.queued + counts.in_hand == 0 {
+        if to_do(&partition.accounting()) == 0 {
             return;
         }
         looks.next().await;
-    }
-}
-
-/// The first error of a change that goes on in spite of it.
-#[derive(Default)]
-pub(super) struct Order(Option<ResizeError>);
-
-impl Order {
-    pub(super) fn note(&mut self, outcome: Result<(), ResizeError>) {
-        if let Err(error) = outcome {
-            self.0.get_or_insert(error);
-        }
-    }
-
-    pub(super) fn outcome(self) -> Result<(), ResizeError> {
-        self.0.map_or(Ok(()), Err)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::orders::{DeleteChildError, StopChildError};
 use crate::error::resize::ResizeError;
 use crate::handle::Handle;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::handover::{Held, Order, calm, partition_in_hand, worked_off};
+use crate::supervisor::handover::{Held, calm, partition_in_hand, worked_off};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome};
 use crate::supervisor::partitioned::{PartitionTable, new_child};
@@ -184,9 +184,14 @@ impl<M: Send + 'static> Partitions<M> {
     async fn resize_to(&self, partitions: usize, in_order: bool) -> Result<(), ResizeError> {
         let _one_at_a_time = self.table.resizing.lock().await;
         self.clear_away().await?;
-        let mut order = Order::default();
+        // A change goes on if the order of a key is lost. The first loss is the outcome.
+        let mut kept = Ok(());
         for index in self.len()..partitions {
-            if in_order { self.add_in_order(index, &mut order).await? } else { self.add(index, |_| ()).await? }
+            if in_order {
+                kept = kept.and(self.add_in_order(index).await?);
+            } else {
+                self.add(index, |_| ()).await?;
+            }
         }
         while self.len() > partitions {
             let (mut stay, leaving) = (self.handles(), self.handle(self.len().saturating_sub(1)));
@@ -211,19 +216,19 @@ impl<M: Send + 'static> Partitions<M> {
             };
             let index = self.handle.read_in(leave).await?;
             if let (Some(leaving), Some(held)) = (leaving, held) {
-                order.note(worked_off(&[leaving], &held).await);
+                kept = kept.and(worked_off(&[leaving], &held).await);
             }
             self.remove(&index.to_string()).await?;
         }
-        order.outcome()
+        kept
     }
 
     /// Adds a partition, which begins with its keys when the partitions that had them are done with what they have.
-    async fn add_in_order(&self, index: usize, order: &mut Order) -> Result<(), ResizeError> {
+    /// Returns whether that kept the order of the keys.
+    async fn add_in_order(&self, index: usize) -> Result<Result<(), ResizeError>, ResizeError> {
         let old = self.handles();
         let held = self.add(index, |new| Held::new(vec![new.clone()])).await?;
-        order.note(worked_off(&old, &held).await);
-        Ok(())
+        Ok(worked_off(&old, &held).await)
     }
 
     /// Ends partitions that no key is mapped to, left by an earlier resize that was refused or broken off half way.

@@ -19,7 +19,7 @@ use regrow_supervisors::Exit;
 use crate::base::panics::Orphan;
 use crate::base::sweep;
 use crate::base::sync::lock;
-use crate::call::fate::{Fate, Taken};
+use crate::call::fate::{Fate, Instead};
 use crate::context::{Context, Inner};
 use crate::handle::Handle;
 use crate::slot::Slot;
@@ -184,20 +184,20 @@ impl<M: Send + 'static> Orphan for Cell<M> {
 }
 
 impl<M: Send + 'static> Fate for Cell<M> {
-    fn taken(&self, by: &Signals) -> Taken {
+    fn taken(&self, by: &Signals) -> Option<Instead> {
         let mut state = lock(&self.state);
         state.is_queued = false;
         // Invariant 3.
         if state.is_over || !std::ptr::eq(self.signals.as_ptr(), by) {
-            return Taken::MonitorOver;
+            return Some(Instead::MonitorOver);
         }
         let ends = state.report.as_ref().map_or(0, |report| report.ends);
         if ends == state.ends_queued {
-            return Taken::Runs;
+            return None;
         }
         // `taken` is empty: only the pump that took the message before has used it, and has emptied it.
         state.taken = state.report.take();
-        Taken::Renewed
+        Some(Instead::Renewed)
     }
 
     fn renew(&self) -> Option<Box<dyn Any + Send>> {

@@ -74,7 +74,6 @@ impl fmt::Display for PeerDown {
 #[derive(Clone)]
 pub struct Monitor {
     signals: Weak<Signals>,
-    cell: Weak<dyn Owned>,
     /// Number in the list of its incarnation; `None` if that was over when it was made.
     number: Option<u64>,
 }
@@ -94,7 +93,8 @@ impl Monitor {
 
     /// Whether the monitor is over, by [`demonitor`](Self::demonitor) or with its incarnation.
     pub fn is_over(&self) -> bool {
-        self.number.is_none() || self.cell.strong_count() == 0 || self.signals.upgrade().is_none_or(|it| it.is_over())
+        let owner = self.signals.upgrade();
+        !self.number.is_some_and(|number| owner.is_some_and(|owner| owner.has_monitor(number)))
     }
 }
 
@@ -134,8 +134,9 @@ impl<M: Send + 'static> Cell<M> {
             let mut state = lock(&self.state);
             state.was_told = true;
             if state.is_over {
-                (Some(Box::new(report.clone())), false)
-            } else if let State { is_queued: true, report: Some(queued), .. } = &mut *state {
+                return;
+            }
+            if let State { is_queued: true, report: Some(queued), .. } = &mut *state {
                 (Some(Box::new(queued.merge(report.clone()))), false)
             } else {
                 (state.is_queued, state.ends_queued) = (true, report.ends);
@@ -236,11 +237,10 @@ impl<M: Send + 'static> Inner<M> {
             // Read after it was added: an end in between is told by the peer.
             let is_running = peer.status().state.refusal().is_none();
             if !is_running && !lock(&cell.state).was_told {
-                cell.clone().tell(PeerDown::not_running(peer));
+                cell.tell(PeerDown::not_running(peer));
             }
         }
-        let owned: Arc<dyn Owned> = cell;
-        Monitor { signals: Arc::downgrade(&self.signals), cell: Arc::downgrade(&owned), number }
+        Monitor { signals: Arc::downgrade(&self.signals), number }
     }
 }
 

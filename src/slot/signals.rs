@@ -447,9 +447,18 @@ impl Signals {
         self.extras().monitors.get_or_init(OwnMonitors::default).enter(monitor, is_over)
     }
 
+    /// Whether the monitor with this number goes on.
+    pub(crate) fn has_monitor(&self, number: u64) -> bool {
+        self.monitors().is_some_and(|monitors| monitors.contains(number))
+    }
+
+    fn monitors(&self) -> Option<&OwnMonitors> {
+        self.extras_if_any()?.monitors.get()
+    }
+
     /// Takes a monitor out again.
     pub(crate) fn leave_monitor(&self, number: u64) -> Option<Arc<dyn Owned>> {
-        self.extras_if_any()?.monitors.get()?.leave(number)
+        self.monitors()?.leave(number)
     }
 
     /// Returns the exit of the incarnation, as its linked tasks know it.

@@ -116,6 +116,16 @@ impl<M: Send + 'static> Slot<M> {
         self.note_front(front, &mut back);
     }
 
+    /// Ready when a message can be taken. Otherwise the next sender wakes the pump, and so does the end of a hold.
+    pub(super) fn poll_queued(&self, front: &Front<M>) -> Poll<()> {
+        if !front.batch.is_empty() {
+            return Poll::Ready(());
+        }
+        let mut back = lock(&self.back);
+        back.idle = back.queue.is_empty() || back.is_held();
+        if back.idle { Poll::Pending } else { Poll::Ready(()) }
+    }
+
     /// Counts the message in hand as handled, and takes no other.
     pub(crate) fn finish(&self, signals: &Arc<Signals>) {
         let done = lock(&self.front).finish(signals);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use regrow_supervisors::{Exit, Failure};
+use regrow_supervisors::Exit;
 use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -207,9 +207,7 @@ impl<S: crate::Service> Context<S> {
     /// }
     /// ```
     pub fn failure(&self, error: impl Into<anyhow::Error>) {
-        let error = error.into();
-        let text = format!("{error:#}");
-        self.inner.signals.fail(sweep::kept(Exit::Failed(Failure::with_cause(text, error))));
+        self.inner.signals.fail(sweep::failed(error.into()));
     }
 
     /// Ends this incarnation normally if no message waits in its mailbox. `true`: the mailbox takes no more messages,

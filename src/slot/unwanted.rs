@@ -4,12 +4,8 @@
 //! Invariant: the verdict falls in the hold of the locks in which the message leaves the queue. So a message is either
 //! in hand, or counted as dead.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard, Weak};
+use std::sync::MutexGuard;
 
-use regrow_supervisors::Exit;
-
-use crate::base::panics::Orphan;
 use crate::base::sweep;
 use crate::base::sync::lock;
 use crate::call::fate::{Fate, Instead};
@@ -78,33 +74,5 @@ impl<M: Send + 'static> Slot<M> {
             }
             None => message,
         }
-    }
-}
-
-/// Mark on the messages of a timer: they are wanted by the incarnation that started the timer.
-pub(crate) struct OfTimer {
-    signals: Weak<Signals>,
-    /// Whether they are wanted by later incarnations too.
-    is_kept: Arc<AtomicBool>,
-}
-
-impl OfTimer {
-    pub(crate) fn new(signals: &Arc<Signals>, is_kept: Arc<AtomicBool>) -> Self {
-        Self { signals: Arc::downgrade(signals), is_kept }
-    }
-}
-
-impl Orphan for OfTimer {
-    fn orphaned(&self, _: Option<&Exit>) {}
-}
-
-impl Fate for OfTimer {
-    fn taken(&self, by: &Signals) -> Option<Instead> {
-        let is_wanted = std::ptr::eq(self.signals.as_ptr(), by) || self.is_kept.load(Ordering::Relaxed);
-        if is_wanted { None } else { Some(Instead::TimerOver) }
-    }
-
-    fn call(self: Arc<Self>) -> Arc<dyn Fate> {
-        self
     }
 }

@@ -1,31 +1,29 @@
-//! The context of an incarnation: its handle, its peers, its timers and tasks.
+//! The context of an incarnation: its handle, its peers, and its own part in its end.
 
 mod observe;
+mod task_context;
+mod timers;
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use regrow_supervisors::{Exit, Failure};
-use tokio::task::AbortHandle;
-use tokio::time::MissedTickBehavior;
+use regrow_supervisors::Exit;
 
 use crate::base::sweep;
-use crate::call::fate::Fate;
-use crate::error::refusal::Refusal;
 use crate::handle::Handle;
+use crate::slot::Slot;
 use crate::slot::erased::Ownership;
 use crate::slot::fact::Fact;
-use crate::slot::limit::Limit;
 use crate::slot::signals::Signals;
-use crate::slot::unwanted::OfTimer;
-use crate::slot::{NoMessages, Slot};
 use crate::tree::Directory;
 use crate::tree::inject::Target;
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
+
+pub use task_context::TaskContext;
+pub use timers::LinkedTask;
 
 /// Parts that every kind of incarnation shares.
 pub(crate) struct Inner<M> {
@@ -207,9 +205,7 @@ impl<S: crate::Service> Context<S> {
     /// }
     /// ```
     pub fn failure(&self, error: impl Into<anyhow::Error>) {
-        let error = error.into();
-        let text = format!("{error:#}");
-        self.inner.signals.fail(sweep::kept(Exit::Failed(Failure::with_cause(text, error))));
+        self.inner.signals.fail(sweep::failed(error.into()));
     }
 
     /// Ends this incarnation normally if no message waits in its mailbox. `true`: the mailbox takes no more messages,
@@ -281,69 +277,6 @@ impl<S: crate::Service> Context<S> {
     pub fn extend_deadline(&self, time: Duration) {
         self.inner.extend_deadline(time);
     }
-
-    /// Starts a task that is linked to this incarnation. The task is dropped before the next incarnation is built, and
-    /// a panic in it ends this one. Work that a supervisor should start again is a
-    /// [`Child::task`](crate::Child::task).
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.signals.spawn(self.inner.slot.path(), future), keeps: None }
-    }
-
-    /// Starts a timer. `work` gets the mark of its messages.
-    fn timer<F: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Arc<dyn Fate>) -> F) -> LinkedTask {
-        let keeps = Arc::new(AtomicBool::new(false));
-        let mark = Arc::new(OfTimer::new(&self.inner.signals, keeps.clone()));
-        LinkedTask { keeps: Some(keeps), ..self.spawn(work(mark)) }
-    }
-
-    /// Sends `message` to this service after `delay`, unless this incarnation has ended by then. If the mailbox is
-    /// full, the message waits for room while the incarnation lives.
-    ///
-    /// A message that was sent, and not begun before this incarnation ended, does not reach the next one. It is counted
-    /// as dead-lettered ([`TimerOver`](crate::DeadReason::TimerOver)) and not kept.
-    /// [`keep_messages`](LinkedTask::keep_messages) lets it reach the next one.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub fn send_after(&self, delay: Duration, message: S::Msg) -> LinkedTask {
-        let handle = self.handle();
-        self.timer(|fate| async move {
-            tokio::time::sleep(delay).await;
-            // Refused only if the service is over, and then the message is not wanted.
-            let _ = handle.send_with(message, fate, Limit::None).await;
-        })
-    }
-
-    /// Sends a message made by `message` to this service every `period`, until this incarnation ends. The first one is
-    /// sent after one period. Ticks that find the mailbox full, and ticks that were missed, are left out.
-    ///
-    /// Ticks that are queued when this incarnation ends do not reach the next one, as with
-    /// [`send_after`](Self::send_after).
-    ///
-    /// # Panics
-    ///
-    /// If `period` is zero, as [`tokio::time::interval`] does, and outside of a tokio runtime.
-    pub fn interval(&self, period: Duration, mut message: impl FnMut() -> S::Msg + Send + 'static) -> LinkedTask {
-        assert!(!period.is_zero(), "an interval needs a period that is not zero");
-        let handle = self.handle();
-        self.timer(|fate| async move {
-            let mut ticks = tokio::time::interval(period);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            ticks.tick().await;
-            loop {
-                ticks.tick().await;
-                match handle.cast_if_room(message(), fate.clone()).map_err(|error| error.refusal()) {
-                    Ok(()) | Err(Refusal::Full) => {}
-                    Err(_) => return,
-                }
-            }
-        })
-    }
 }
 
 impl<S: crate::Service> Clone for Context<S> {
@@ -355,156 +288,5 @@ impl<S: crate::Service> Clone for Context<S> {
 impl<S: crate::Service> fmt::Debug for Context<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("path", &self.path()).field("generation", &self.generation()).finish()
-    }
-}
-
-/// Timer or task that is linked to an incarnation. It ends with the incarnation; dropping this value does not end it.
-#[derive(Debug, Clone)]
-pub struct LinkedTask {
-    task: Option<AbortHandle>,
-    /// Whether the messages of a timer may reach later incarnations; `None` if it is no timer.
-    keeps: Option<Arc<AtomicBool>>,
-}
-
-impl LinkedTask {
-    /// Ends the timer or task now. A message that it has sent already stays sent.
-    pub fn cancel(&self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-    }
-
-    /// Lets messages that this timer has sent reach the next incarnation, if its own one ends before they are handled.
-    /// Default: they do not, because the state that wanted them is gone. For a task that is no timer this does nothing.
-    ///
-    /// ```
-    /// # use regrow::{Context, Service};
-    /// # use std::time::Duration;
-    /// # struct Billing; #[derive(Clone)] enum Msg { Begin, Charge }
-    /// # impl Service for Billing {
-    /// #     type Msg = Msg;
-    /// async fn handle(&mut self, msg: Msg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
-    ///     if let Msg::Begin = msg {
-    ///         // Once it is due, the charge is made, by this life or by the next.
-    ///         ctx.send_after(Duration::from_secs(60), Msg::Charge).keep_messages();
-    ///     }
-    ///     Ok(())
-    /// }
-    /// # }
-    /// ```
-    pub fn keep_messages(self) -> Self {
-        if let Some(keeps) = &self.keeps {
-            keeps.store(true, Ordering::Relaxed);
-        }
-        self
-    }
-
-    /// Whether the timer or task has finished, was cancelled, or ended with its incarnation.
-    pub fn is_finished(&self) -> bool {
-        self.task.as_ref().is_none_or(AbortHandle::is_finished)
-    }
-}
-
-/// Context of a task: its peers, its own tasks, and the exit of its last life.
-#[derive(Clone)]
-pub struct TaskContext {
-    pub(crate) inner: Inner<NoMessages>,
-}
-
-impl TaskContext {
-    pub(crate) fn new(inner: Inner<NoMessages>) -> Self {
-        Self { inner }
-    }
-
-    /// Finds a service by name, as [`Context::lookup`] does.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such service, or it takes other messages.
-    pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
-        self.inner.lookup(name)
-    }
-
-    /// Returns the directory of the whole tree: see [`Context::directory`].
-    pub fn directory(&self) -> Directory {
-        self.inner.directory()
-    }
-
-    /// Returns the task's full path.
-    pub fn path(&self) -> Arc<str> {
-        self.inner.slot.path()
-    }
-
-    /// Returns the generation of this incarnation.
-    pub fn generation(&self) -> u64 {
-        self.inner.generation()
-    }
-
-    /// Returns the exit of the life before this one; `None` for the first.
-    pub fn last_exit(&self) -> Option<&Exit> {
-        self.inner.last_exit()
-    }
-
-    /// Says that this task is ready: see [`Context::ready`].
-    pub fn ready(&self) {
-        self.inner.ready();
-    }
-
-    /// Tells the [watchdog](crate::Policy::watchdog) that this task is alive. A task has no messages that could be
-    /// timed. A watched task hangs, and is killed, if it has not called this for longer than the limit.
-    ///
-    /// The time begins when the task starts, and again at each call. Time inside regrow's own `call` and `send` does
-    /// not count. Without a watchdog it does nothing. It costs one atomic addition.
-    ///
-    /// ```
-    /// use regrow::{Child, Policy, Supervisor};
-    /// use std::time::Duration;
-    ///
-    /// # async fn poll_the_meter() -> anyhow::Result<()> { Ok(()) }
-    /// let poller = Child::task("poller", |ctx| async move {
-    ///     loop {
-    ///         ctx.alive();
-    ///         poll_the_meter().await?; // may take 30 s, and no longer
-    ///         tokio::time::sleep(Duration::from_secs(10)).await;
-    ///     }
-    /// });
-    /// let poller = poller.policy(Policy::default().watchdog(Duration::from_secs(40)));
-    /// # let _ = Supervisor::one_for_one("app").child(poller);
-    /// ```
-    pub fn alive(&self) {
-        self.inner.alive();
-    }
-
-    /// Tells the [watchdog](crate::Policy::watchdog) that the next sign of life may take `time` longer. The limit
-    /// begins to count only after that time. [`alive`](Self::alive) ends the extension. Without a watchdog it does
-    /// nothing.
-    pub fn extend_deadline(&self, time: Duration) {
-        self.inner.extend_deadline(time);
-    }
-
-    /// Completes when the supervisor asks the task to stop. It also completes if this incarnation is over and the
-    /// future has been moved elsewhere.
-    ///
-    /// A task that never calls this is dropped at its next await when it must stop. For a task that has called it the
-    /// supervisor waits, within the shutdown time, so that the task can finish in its own way.
-    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
-        let signals = self.inner.signals.clone();
-        signals.listens();
-        async move { signals.told_to_stop().await }
-    }
-
-    /// Starts a task that is linked to this incarnation, as [`Context::spawn`] does.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.signals.spawn(self.inner.slot.path(), future), keeps: None }
-    }
-}
-
-impl fmt::Debug for TaskContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskContext").field("path", &self.path()).field("generation", &self.generation()).finish()
     }
 }

@@ -259,7 +259,7 @@ impl<M: Send + 'static> Handle<M> {
     /// [`Interrupted`](CallError::Interrupted). If the call still waits for room then: the error of
     /// [`blocking_send`](Self::blocking_send).
     pub fn blocking_call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Result<T, CallError<M>> {
-        self.call(message).block(None)
+        self.call(message).blocking()
     }
 
     /// Does what [`blocking_call`](Self::blocking_call) does, but waits no longer than `limit`, the wait for room
@@ -273,7 +273,7 @@ impl<M: Send + 'static> Handle<M> {
         limit: Duration,
         message: impl FnOnce(Reply<T>) -> M,
     ) -> Result<T, CallError<M>> {
-        self.call(message).block(Some(limit))
+        self.call_within(limit, message).blocking()
     }
 
     /// Does what [`blocking_call`](Self::blocking_call) does, but does not wait for room, as
@@ -284,7 +284,7 @@ impl<M: Send + 'static> Handle<M> {
     /// Those of `blocking_call`. [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full) comes
     /// at once.
     pub fn blocking_try_call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Result<T, CallError<M>> {
-        self.try_call(message).block(None)
+        self.try_call(message).blocking()
     }
 
     /// Ends the present incarnation as a crash would. The restart is counted against the budget, and the supervisor

@@ -203,8 +203,8 @@
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
 //! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
-//! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, and what it asks about its tree (`observe`); the trait, and the contract page; tasks that give a value |
-//! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream |
+//! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, what it asks about its tree (`observe`), and its timers (`timers`); the trait, and the contract page; tasks that give a value |
+//! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream (`stream`) |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
 //! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |

@@ -6,20 +6,19 @@
 //! 2. No code of the user runs, and no value of the user is dropped, under a lock of a monitor.
 //! 3. A report is wanted only by the incarnation that made the monitor.
 
+mod stream;
+
 use std::any::Any;
 use std::fmt;
 use std::mem;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context as TaskCx, Poll, Waker};
 
-use futures_core::Stream;
 use regrow_supervisors::Exit;
 
 use crate::base::panics::Orphan;
 use crate::base::sweep;
 use crate::base::sync::lock;
-use crate::call::fate::{Fate, Taken};
+use crate::call::fate::{Fate, Instead};
 use crate::context::{Context, Inner};
 use crate::handle::Handle;
 use crate::slot::Slot;
@@ -27,6 +26,8 @@ use crate::slot::current;
 use crate::slot::monitors::Watches;
 use crate::slot::own_monitors::Owned;
 use crate::slot::signals::Signals;
+
+pub use stream::PeerDowns;
 
 /// Report of a monitor: incarnations of a peer have ended.
 #[derive(Debug, Clone)]
@@ -74,7 +75,6 @@ impl fmt::Display for PeerDown {
 #[derive(Clone)]
 pub struct Monitor {
     signals: Weak<Signals>,
-    cell: Weak<dyn Owned>,
     /// Number in the list of its incarnation; `None` if that was over when it was made.
     number: Option<u64>,
 }
@@ -94,7 +94,8 @@ impl Monitor {
 
     /// Whether the monitor is over, by [`demonitor`](Self::demonitor) or with its incarnation.
     pub fn is_over(&self) -> bool {
-        self.number.is_none() || self.cell.strong_count() == 0 || self.signals.upgrade().is_none_or(|it| it.is_over())
+        let owner = self.signals.upgrade();
+        !self.number.is_some_and(|number| owner.is_some_and(|owner| owner.has_monitor(number)))
     }
 }
 
@@ -134,8 +135,9 @@ impl<M: Send + 'static> Cell<M> {
             let mut state = lock(&self.state);
             state.was_told = true;
             if state.is_over {
-                (Some(Box::new(report.clone())), false)
-            } else if let State { is_queued: true, report: Some(queued), .. } = &mut *state {
+                return;
+            }
+            if let State { is_queued: true, report: Some(queued), .. } = &mut *state {
                 (Some(Box::new(queued.merge(report.clone()))), false)
             } else {
                 (state.is_queued, state.ends_queued) = (true, report.ends);
@@ -184,20 +186,20 @@ impl<M: Send + 'static> Orphan for Cell<M> {
 }
 
 impl<M: Send + 'static> Fate for Cell<M> {
-    fn taken(&self, by: &Signals) -> Taken {
+    fn taken(&self, by: &Signals) -> Option<Instead> {
         let mut state = lock(&self.state);
         state.is_queued = false;
         // Invariant 3.
         if state.is_over || !std::ptr::eq(self.signals.as_ptr(), by) {
-            return Taken::MonitorOver;
+            return Some(Instead::MonitorOver);
         }
         let ends = state.report.as_ref().map_or(0, |report| report.ends);
         if ends == state.ends_queued {
-            return Taken::Runs;
+            return None;
         }
         // `taken` is empty: only the pump that took the message before has used it, and has emptied it.
         state.taken = state.report.take();
-        Taken::Renewed
+        Some(Instead::Renewed)
     }
 
     fn renew(&self) -> Option<Box<dyn Any + Send>> {
@@ -236,11 +238,10 @@ impl<M: Send + 'static> Inner<M> {
             // Read after it was added: an end in between is told by the peer.
             let is_running = peer.status().state.refusal().is_none();
             if !is_running && !lock(&cell.state).was_told {
-                cell.clone().tell(PeerDown::not_running(peer));
+                cell.tell(PeerDown::not_running(peer));
             }
         }
-        let owned: Arc<dyn Owned> = cell;
-        Monitor { signals: Arc::downgrade(&self.signals), cell: Arc::downgrade(&owned), number }
+        Monitor { signals: Arc::downgrade(&self.signals), number }
     }
 }
 
@@ -322,121 +323,6 @@ impl<S: crate::Service> Context<S> {
         message: impl Fn(PeerDown) -> S::Msg + Send + Sync + 'static,
     ) -> Monitor {
         self.inner().monitor(peer, message)
-    }
-}
-
-impl<M: Send + 'static> Handle<M> {
-    /// Returns a stream of the ends of this service's incarnations, for code that is no service: see
-    /// [`Context::monitor`], which says what is reported. Dropping it ends the monitor.
-    pub fn monitor(&self) -> PeerDowns {
-        let cell = Arc::new(StreamCell::default());
-        let watcher: Arc<dyn Watches> = cell.clone();
-        self.slot().watch_ends(&watcher);
-        let state = self.status().state;
-        if state.refusal().is_some() {
-            let mut inbox = lock(&cell.inbox);
-            if !inbox.was_told {
-                inbox.report = Some(PeerDown::not_running(self));
-            }
-            inbox.is_gone |= state == crate::ServiceState::Gone;
-        }
-        PeerDowns { cell }
-    }
-}
-
-/// Stream of the ends of a peer, made by [`Handle::monitor`].
-///
-/// It holds at most one report. Ends that come before it is received are merged into it.
-#[must_use = "dropping the stream ends the monitor"]
-pub struct PeerDowns {
-    cell: Arc<StreamCell>,
-}
-
-#[derive(Default)]
-struct StreamCell {
-    inbox: Mutex<StreamInbox>,
-}
-
-#[derive(Default)]
-struct StreamInbox {
-    report: Option<PeerDown>,
-    was_told: bool,
-    is_gone: bool,
-    waker: Option<Waker>,
-}
-
-impl StreamCell {
-    /// Changes the inbox and wakes the receiver. Returns what is to be dropped without the lock.
-    fn change<T>(&self, change: impl FnOnce(&mut StreamInbox) -> T) -> T {
-        let (changed, waker) = {
-            let mut inbox = lock(&self.inbox);
-            (change(&mut inbox), inbox.waker.take())
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        changed
-    }
-}
-
-impl Watches for StreamCell {
-    fn ended(self: Arc<Self>, path: &Arc<str>, generation: u64, exit: &Exit) {
-        let report = PeerDown::ended(path, generation, exit);
-        let before = self.change(|inbox| {
-            inbox.was_told = true;
-            match &mut inbox.report {
-                Some(waiting) => Some(waiting.merge(report)),
-                None => inbox.report.replace(report),
-            }
-        });
-        drop(before);
-    }
-
-    fn gone(&self) {
-        self.change(|inbox| inbox.is_gone = true);
-    }
-}
-
-impl PeerDowns {
-    /// Waits for the next report. `None` if the service is gone and all ends have been received. No report is lost if
-    /// the future is dropped.
-    pub async fn recv(&mut self) -> Option<PeerDown> {
-        std::future::poll_fn(|cx| self.poll_recv(cx)).await
-    }
-
-    /// Returns the next report, if there is one now.
-    pub fn try_recv(&mut self) -> Option<PeerDown> {
-        lock(&self.cell.inbox).report.take()
-    }
-
-    fn poll_recv(&mut self, cx: &TaskCx<'_>) -> Poll<Option<PeerDown>> {
-        // Cloned and dropped without the lock: both may run foreign code.
-        let waker = cx.waker().clone();
-        let (before, polled) = {
-            let mut inbox = lock(&self.cell.inbox);
-            let polled = match inbox.report.take() {
-                Some(report) => Poll::Ready(Some(report)),
-                None if inbox.is_gone => Poll::Ready(None),
-                None => Poll::Pending,
-            };
-            (inbox.waker.replace(waker), polled)
-        };
-        drop(before);
-        polled
-    }
-}
-
-impl Stream for PeerDowns {
-    type Item = PeerDown;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskCx<'_>) -> Poll<Option<PeerDown>> {
-        self.poll_recv(cx)
-    }
-}
-
-impl fmt::Debug for PeerDowns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerDowns").finish_non_exhaustive()
     }
 }
 

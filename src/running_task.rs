@@ -1,7 +1,7 @@
 //! Tasks that give a value, or the reason why there is none.
 
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 
@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::base::panics;
 use crate::context::{Context, TaskContext};
 use crate::error::task::TaskError;
+use crate::incarnation::service::caught;
 use crate::slot::signals::Signals;
 
 /// A task that runs already, whether it is awaited or not. Awaiting it gives its value, or the reason why there is none.
@@ -86,36 +87,20 @@ impl<T> Drop for Teller<T> {
     }
 }
 
-/// Future of the user, as a linked task that gives a value. A panic is its outcome, and does not end the incarnation.
-struct Run<F: Future> {
-    future: Pin<Box<F>>,
-    teller: Option<Teller<F::Output>>,
-}
-
-impl<F: Future> Future for Run<F> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<()> {
-        // The task runs under the mark of its incarnation, which records the text of a panic.
-        let outcome = match panics::catch_within(|| self.future.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(value)) => Ok(value),
-            Err(panic) => Err(TaskError::of(Exit::Panicked(panic))),
-        };
-        if let Some(teller) = self.teller.take() {
-            teller.tell(outcome);
-        }
-        Poll::Ready(())
-    }
-}
-
+/// Runs the future of the user as a linked task that gives a value. A panic is its outcome, and does not end the
+/// incarnation.
 fn run<F>(signals: &Arc<Signals>, path: Arc<str>, future: F) -> RunningTask<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     let (teller, value) = Teller::pair();
-    let task = signals.spawn(path, Run { future: Box::pin(future), teller: Some(teller) });
+    // The task runs under the mark of its incarnation, which records the text of a panic.
+    let work = async move {
+        let outcome = caught(pin!(future)).await;
+        teller.tell(outcome.map_err(|panic| TaskError::of(Exit::Panicked(panic))));
+    };
+    let task = signals.spawn(path, work);
     RunningTask::new(value, move || task.iter().for_each(tokio::task::AbortHandle::abort))
 }
 

@@ -18,7 +18,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use regrow_supervisors::Exit;
+use regrow_supervisors::{Exit, Failure};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -188,6 +188,12 @@ pub(crate) fn kept(exit: Exit) -> Exit {
         Exit::Failed(failure) => Exit::Failed(failure.dropped_by(|error| drop_elsewhere(error, "an error"))),
         other => other,
     }
+}
+
+/// Returns the exit of code that failed with this error, kept in the same way.
+pub(crate) fn failed(error: anyhow::Error) -> Exit {
+    let text = format!("{error:#}");
+    kept(Exit::Failed(Failure::with_cause(text, error)))
 }
 
 /// Code of the user that is kept: a factory, with all that it has captured. A supervisor may drop the last reference to

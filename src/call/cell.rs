@@ -19,7 +19,7 @@ use regrow_supervisors::Exit;
 
 use crate::base::panics::{self, Orphan};
 use crate::base::sync::lock;
-use crate::call::fate::{Answer, Fate, Taken};
+use crate::call::fate::{Answer, Fate, Instead};
 use crate::error::{CallError, Returned};
 use crate::slot::signals::Signals;
 use crate::slot::{Slot, current};
@@ -234,9 +234,9 @@ impl<T: Send> Orphan for Cell<T> {
 }
 
 impl<T: Send> Fate for Cell<T> {
-    fn taken(&self, by: &Signals) -> Taken {
+    fn taken(&self, by: &Signals) -> Option<Instead> {
         self.stage.store(by.address(), Ordering::Release);
-        Taken::Runs
+        None
     }
 
     fn is_abandoned(&self) -> bool {

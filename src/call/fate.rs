@@ -11,9 +11,9 @@ use crate::slot::signals::Signals;
 /// Fate of the message inside an envelope, as a mailbox knows it: of a call, or of a message that its sender may call
 /// off. The methods with a body are those of a message without a caller.
 pub(crate) trait Fate: Orphan {
-    /// The message is about to leave the mailbox for the handler of this incarnation. Called under the lock of the
-    /// front, so nothing of the user is dropped here.
-    fn taken(&self, by: &Signals) -> Taken;
+    /// The message is about to leave the mailbox for the handler of this incarnation. Returns what comes instead, if it
+    /// does not run as it was queued. Called under the lock of the front, so nothing of the user is dropped here.
+    fn taken(&self, by: &Signals) -> Option<Instead>;
     /// Whether the caller waits no more, so that no code needs the answer.
     fn is_abandoned(&self) -> bool {
         false
@@ -68,12 +68,13 @@ pub(crate) trait Fate: Orphan {
     }
 }
 
-/// Verdict about a message that is about to run.
+/// Outcome for a message whose turn has come and that does not run as it was queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
-    Runs,
+pub(crate) enum Instead {
     /// [`Fate::renew`] makes the message that runs.
     Renewed,
+    /// The caller waits no more.
+    CallerGone,
     /// Sent by a timer of an incarnation that is over.
     TimerOver,
     /// Sent by a monitor that is over.

@@ -6,7 +6,7 @@ use regrow_supervisors::Exit;
 
 use crate::base::panics::Orphan;
 use crate::call::Reply;
-use crate::call::fate::{Answer, Fate, Taken};
+use crate::call::fate::{Answer, Fate, Instead};
 use crate::error::SendError;
 use crate::handle::Handle;
 use crate::slot::current::Caller;
@@ -73,8 +73,8 @@ impl Orphan for HandedOn {
 }
 
 impl Fate for HandedOn {
-    fn taken(&self, _: &Signals) -> Taken {
-        Taken::Runs
+    fn taken(&self, _: &Signals) -> Option<Instead> {
+        None
     }
 
     fn is_abandoned(&self) -> bool {

@@ -172,8 +172,31 @@ impl<M: Send + 'static, T> Call<M, T> {
     ///
     /// Those of [`Handle::blocking_call`](crate::Handle::blocking_call), and with a limit those of
     /// [`Handle::blocking_call_within`](crate::Handle::blocking_call_within).
-    pub fn blocking(self) -> Result<T, CallError<M>> {
-        self.block(None)
+    pub fn blocking(mut self) -> Result<T, CallError<M>> {
+        if let Progress::Sending(unsent) = &mut self.stage {
+            unsent.room.set_blocking();
+        }
+        // The thread checks the time itself, by its own clock: a timer would need a runtime.
+        let limit = self.extras.as_mut().and_then(|extras| extras.limit.take());
+        let left = limit.map(|limit| limit.due.saturating_duration_since(Moment::now()));
+        // A limit beyond the clock counts as none.
+        let deadline = left.and_then(|left| Instant::now().checked_add(left));
+        let due = |call: &Self| match &call.stage {
+            Progress::Sending(unsent) => unsent.room.due(),
+            Progress::Refused(_) | Progress::Sent(_) | Progress::Done => None,
+        };
+        match block_until(&mut self, due, deadline) {
+            Ok(outcome) => outcome,
+            Err(cut) => match self.cut(cut) {
+                Some(error) => {
+                    let outcome = Err(error);
+                    self.count(&outcome);
+                    outcome
+                }
+                // The outcome only has to be picked up.
+                None => block_on(self),
+            },
+        }
     }
 
     #[inline(never)]
@@ -259,33 +282,6 @@ impl<M: Send + 'static, T> Call<M, T> {
             Progress::Sending(..) | Progress::Done => unreachable!("it waits for room no longer, and is not done"),
         };
         Some(error)
-    }
-
-    /// Blocks the thread until the call has its outcome, or the limit is over. Needs no runtime.
-    pub(crate) fn block(mut self, limit: Option<Duration>) -> Result<T, CallError<M>> {
-        if let Progress::Sending(unsent) = &mut self.stage {
-            unsent.room.set_blocking();
-        }
-        // The thread checks the time itself: a timer would need a runtime.
-        let own = self.extras.as_mut().and_then(|extras| extras.limit.take()).map(|limit| limit.due.into_std());
-        // A limit beyond the clock counts as none.
-        let deadline = own.into_iter().chain(limit.and_then(|limit| Instant::now().checked_add(limit))).min();
-        let due = |call: &Self| match &call.stage {
-            Progress::Sending(unsent) => unsent.room.due(),
-            Progress::Refused(_) | Progress::Sent(_) | Progress::Done => None,
-        };
-        match block_until(&mut self, due, deadline) {
-            Ok(outcome) => outcome,
-            Err(cut) => match self.cut(cut) {
-                Some(error) => {
-                    let outcome = Err(error);
-                    self.count(&outcome);
-                    outcome
-                }
-                // The outcome only has to be picked up.
-                None => block_on(self),
-            },
-        }
     }
 
     #[cold]

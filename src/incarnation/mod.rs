@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use regrow_supervisors::{Abandon, Exit, Failure, Panic};
+use regrow_supervisors::{Abandon, Exit, Panic};
 
 use crate::base::{panics, sweep};
 use crate::context::Inner;
@@ -356,8 +356,7 @@ pub(crate) fn worse_of(exit: Exit, panic: Panic, path: &str) -> Exit {
 
 /// Turns the error of a failing service into its exit.
 pub(crate) fn failure(error: anyhow::Error) -> Exit {
-    let text = format!("{error:#}");
-    let exit = sweep::kept(Exit::Failed(Failure::with_cause(text, error)));
+    let exit = sweep::failed(error);
     // Replies that the service dropped on its way out were not dropped by a live service.
     panics::settle_orphans(Some(&exit));
     exit

@@ -9,11 +9,10 @@ use crate::base::background::yield_once;
 use crate::base::sync::lock;
 use crate::context::{Inner, TaskContext};
 use crate::error::task::TaskError;
+use crate::incarnation::End;
 use crate::incarnation::maker::Maker;
-use crate::incarnation::task::until_told;
-use crate::incarnation::{End, failure};
+use crate::incarnation::task::{exit_of, until_told};
 use crate::running_task::Teller;
-use crate::service::Ignore;
 use crate::slot::NoMessages;
 
 /// Receiver of the outcome of a one-shot task.
@@ -29,11 +28,7 @@ pub(crate) struct Plain;
 
 impl Outcome<anyhow::Result<()>> for Plain {
     fn value(self, value: anyhow::Result<()>) -> Exit {
-        match value {
-            Ok(()) => Exit::Normal,
-            Err(error) if error.is::<Ignore>() => Exit::Normal,
-            Err(error) => failure(error),
-        }
+        exit_of(value)
     }
 
     fn ended(self, _: &Exit) {}

@@ -139,39 +139,33 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
     };
     let mut pump = Pump::new(ctx.inner().slot.freed());
     loop {
-        // Invariant 2.
-        if pump.has_had_its_turn(ctx.inner()) {
-            pause(true).await;
-        }
-        // Not kept over an await: it would take room in each idle child.
-        let inner = ctx.inner();
-        let message = match inner.slot.poll_next(&inner.signals, pump.mask, pump.is_last_look, &mut pump.freed) {
-            Poll::Ready(Next::Message(message)) => message,
-            Poll::Ready(Next::Unwanted) => {
-                pump.in_a_row += 1;
-                continue;
+        let message = loop {
+            // Invariant 2.
+            if pump.has_had_its_turn(ctx.inner()) {
+                pause(true).await;
             }
-            other => match pump.without_message(inner, other.is_ready(), drain) {
-                Step::Again => continue,
-                Step::Pause { is_busy } => {
-                    if is_busy || inner.slot.idle_limit().is_none() {
-                        pause(is_busy).await;
-                    } else if Box::pin(rest(ctx.inner())).await {
+            // No message and no exit is kept over these awaits: each idle child would have room for it.
+            let wait = match pump.take(ctx.inner(), drain) {
+                Ok(message) => break message,
+                Err(Step::Again) => continue,
+                Err(Step::Wait(wait)) => wait,
+                Err(Step::End(exit)) => return exit,
+            };
+            match wait {
+                Wait::Pause { is_busy } if is_busy || ctx.inner().slot.idle_limit().is_none() => pause(is_busy).await,
+                Wait::Pause { .. } => {
+                    if Box::pin(rest(ctx.inner())).await {
                         return Exit::Normal;
                     }
-                    continue;
                 }
-                Step::Faults => {
+                Wait::Faults => {
                     pump.repeats = Box::pin(look_at_faults(ctx.inner())).await;
                     pump.mask = SignalMask::Orders;
-                    continue;
                 }
-                Step::End(exit) => return exit,
-            },
+            }
         };
-        pump.in_a_row += 1;
         pump.is_last_look = false;
-        let message = match prepare::<S>(inner, *redelivery, message) {
+        let message = match prepare::<S>(ctx.inner(), *redelivery, message) {
             Ok(message) => message,
             Err(panic) => return Exit::Panicked(panic),
         };
@@ -223,13 +217,17 @@ struct Pump {
 enum Step {
     /// Looks for a message again at once.
     Again,
-    /// Lets other tasks run. `is_busy`: the pump comes back without being woken.
-    Pause {
-        is_busy: bool,
-    },
-    /// Applies the faults that an experiment has for the next message.
-    Faults,
+    Wait(Wait),
     End(Exit),
+}
+
+/// Reason for which the pump waits before it looks for a message again.
+#[derive(Clone, Copy)]
+enum Wait {
+    /// Other tasks are to run. `is_busy`: the pump comes back without being woken.
+    Pause { is_busy: bool },
+    /// An experiment has faults for the next message.
+    Faults,
 }
 
 impl Pump {
@@ -250,24 +248,38 @@ impl Pump {
         true
     }
 
-    /// The next step, with a signal that wants attention or without one.
-    fn without_message<M: Send + 'static>(&mut self, inner: &Inner<M>, is_signalled: bool, drain: bool) -> Step {
-        if is_signalled {
-            return self.signal(inner, drain);
+    /// Takes the next message. If there is none, returns the next step.
+    #[inline(always)]
+    fn take<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Result<M, Step> {
+        match inner.slot.poll_next(&inner.signals, self.mask, self.is_last_look, &mut self.freed) {
+            Poll::Ready(Next::Message(message)) => {
+                self.in_a_row += 1;
+                Ok(message)
+            }
+            Poll::Ready(Next::Unwanted) => {
+                self.in_a_row += 1;
+                Err(Step::Again)
+            }
+            Poll::Ready(Next::Signal) => Err(self.signal(inner, drain)),
+            Poll::Pending => Err(self.without_message()),
         }
+    }
+
+    /// The next step when the queue is empty.
+    fn without_message(&mut self) -> Step {
         if self.mask == SignalMask::Force {
             return Step::End(Exit::Shutdown);
         }
         self.in_a_row = 0;
         self.freed.flush();
-        Step::Pause { is_busy: !std::mem::replace(&mut self.is_last_look, true) }
+        Step::Wait(Wait::Pause { is_busy: !std::mem::replace(&mut self.is_last_look, true) })
     }
 
     #[cold]
     fn signal<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Step {
         if !inner.signals.is_ordered() && inner.slot.is_owned_by(&inner.signals) {
             self.freed.flush();
-            return Step::Faults;
+            return Step::Wait(Wait::Faults);
         }
         match ordered(inner) {
             Exit::Shutdown if drain && self.mask != SignalMask::Force => {

@@ -28,11 +28,18 @@ where
     End::Exit(match until_told(signals, future).await {
         None => Exit::Shutdown,
         Some(Ok(Ok(()))) if signals.is_told_to_stop() => Exit::Shutdown,
-        Some(Ok(Ok(()))) => Exit::Normal,
-        Some(Ok(Err(error))) if error.is::<Ignore>() => Exit::Normal,
-        Some(Ok(Err(error))) => failure(error),
+        Some(Ok(outcome)) => exit_of(outcome),
         Some(Err(panic)) => Exit::Panicked(panic),
     })
+}
+
+/// Returns the exit of a task that has returned this.
+pub(crate) fn exit_of(outcome: anyhow::Result<()>) -> Exit {
+    match outcome {
+        Ok(()) => Exit::Normal,
+        Err(error) if error.is::<Ignore>() => Exit::Normal,
+        Err(error) => failure(error),
+    }
 }
 
 /// Polls the user's future until it is done, has panicked, or is to stop and does not listen for that (`None`). The

@@ -83,15 +83,10 @@ impl<M: Send + 'static> Slot<M> {
                         self.note_front(&front, &mut back);
                         self.let_in(&mut front, &mut back, freed);
                     }
-                    if let Some(call) = call {
-                        let turn = self.take_in_turn(&mut front, signals, message, call);
-                        drop(front);
-                        if let Some(done) = done {
-                            self.settle_handled(done);
-                        }
-                        return Poll::Ready(self.settle_turn(turn));
+                    if let Some(instead) = call.as_ref().and_then(|call| front.instead(&**call, signals)) {
+                        return Poll::Ready(self.take_instead(front, done, Envelope { message, call }, instead));
                     }
-                    front.in_hand = Some(InHand { call: None, spare: None });
+                    front.in_hand = Some(InHand { call, spare: None });
                     Poll::Ready(Next::Message(message))
                 }
             }
@@ -121,6 +116,16 @@ impl<M: Send + 'static> Slot<M> {
         self.note_front(front, &mut back);
     }
 
+    /// Ready when a message can be taken. Otherwise the next sender wakes the pump, and so does the end of a hold.
+    pub(super) fn poll_queued(&self, front: &Front<M>) -> Poll<()> {
+        if !front.batch.is_empty() {
+            return Poll::Ready(());
+        }
+        let mut back = lock(&self.back);
+        back.idle = back.queue.is_empty() || back.is_held();
+        if back.idle { Poll::Pending } else { Poll::Ready(()) }
+    }
+
     /// Counts the message in hand as handled, and takes no other.
     pub(crate) fn finish(&self, signals: &Arc<Signals>) {
         let done = lock(&self.front).finish(signals);
@@ -129,7 +134,7 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
-    fn settle_handled(&self, InHand { call, spare }: InHand<M>) {
+    pub(super) fn settle_handled(&self, InHand { call, spare }: InHand<M>) {
         // Dropped first, so that a reply in the copy is not mistaken for one that lives on.
         if let Some(spare) = spare {
             sweep::drop_quietly(spare, &self.path(), "the copy of a message");

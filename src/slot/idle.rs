@@ -55,12 +55,7 @@ impl<M: Send + 'static> Slot<M> {
     /// Ready when the pump has something to do. Otherwise the next sender wakes the pump, and so does the end of a hold.
     pub(crate) fn poll_work(&self, signals: &Arc<Signals>) -> Poll<()> {
         let front = lock(&self.front);
-        if signals.is_signalled() || !front.is_owned_by(signals) || !front.batch.is_empty() {
-            return Poll::Ready(());
-        }
-        let mut back = lock(&self.back);
-        back.idle = back.queue.is_empty() || back.is_held();
-        if back.idle { Poll::Pending } else { Poll::Ready(()) }
+        if signals.is_signalled() || !front.is_owned_by(signals) { Poll::Ready(()) } else { self.poll_queued(&front) }
     }
 
     /// Whether the reply to a message that was handled is still to come. A service that owes one is not idle.

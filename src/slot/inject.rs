@@ -20,12 +20,7 @@ impl<M: Send + 'static> Faulty for Slot<M> {
         if signals.is_ordered() || !front.is_owned_by(signals) {
             return Poll::Ready(false);
         }
-        if !front.batch.is_empty() {
-            return Poll::Ready(true);
-        }
-        let mut back = lock(&self.back);
-        back.idle = back.queue.is_empty() || back.is_held();
-        if back.idle { Poll::Pending } else { Poll::Ready(true) }
+        self.poll_queued(&front).map(|()| true)
     }
 
     fn drop_first(&self, signals: &Arc<Signals>) {

@@ -39,6 +39,10 @@ impl OwnMonitors {
         Some(number)
     }
 
+    pub(super) fn contains(&self, number: u64) -> bool {
+        lock(&self.0).monitors.contains_key(&number)
+    }
+
     pub(super) fn leave(&self, number: u64) -> Option<Arc<dyn Owned>> {
         lock(&self.0).monitors.remove(&number)
     }

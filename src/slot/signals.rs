@@ -11,6 +11,9 @@
 //!    sets it and then looks for extras. A memory fence lies between the two steps on each side, so one of the two sees
 //!    what the other did.
 
+mod exits;
+mod marks;
+
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
@@ -195,33 +198,6 @@ impl Signals {
         is_within(self.inbox.path(), supervisor)
     }
 
-    /// Reports to the supervisor that the incarnation ends by its own choice, as `exit`, and still has to run code for
-    /// that. The supervisor limits the time of that code. If the supervisor has ordered the end, limits exist already,
-    /// and this does nothing. `true`: the caller should yield to the supervisor now, see
-    /// [`yield_once`](crate::base::background::yield_once).
-    pub(crate) fn tell_leaving(&self, exit: &Exit) -> bool {
-        let is_news = !self.has(STOP | KILL) && self.set_first(LEAVING_TOLD);
-        if is_news {
-            self.inbox.push(Fact::Leaving { attempt: self.attempt, exit: self.verdict(exit.clone()) });
-        }
-        is_news
-    }
-
-    /// Reports to the supervisor that the incarnation has ended, as `exit`, except for what must still be dropped. The
-    /// supervisor limits the time of that, unless it has killed the incarnation: then limits exist already. Returns
-    /// what `tell_leaving` returns.
-    pub(crate) fn tell_remains(&self, exit: &Exit) -> bool {
-        let is_news = !self.has(KILL) && self.set_first(REMAINS_TOLD);
-        if is_news {
-            self.inbox.push(Fact::Remains { attempt: self.attempt, exit: self.verdict(exit.clone()) });
-        }
-        is_news
-    }
-
-    fn set_first(&self, signal: u32) -> bool {
-        self.signals.fetch_or(signal, Ordering::AcqRel) & signal == 0
-    }
-
     /// Whether a child of the tree is watched: only then are waits recorded.
     pub(crate) fn is_watched(&self) -> bool {
         self.inbox.is_watched()
@@ -255,30 +231,15 @@ impl Signals {
         self.home()?.in_hand_of(self)
     }
 
-    /// Whether it is a thread, so that a stop ends its blocking waits.
-    pub(crate) fn is_interruptible(&self) -> bool {
-        self.has(INTERRUPTIBLE)
-    }
-
-    /// Marks it as a thread: its blocking waits end when it is asked to stop.
-    pub(crate) fn set_interruptible(&self) {
-        self.signals.fetch_or(INTERRUPTIBLE, Ordering::AcqRel);
-    }
-
-    /// Records that the thread knows that it must stop. Its waits from now on belong to its end, and only a kill cuts
-    /// them short.
-    pub(crate) fn set_told(&self) {
-        self.signals.fetch_or(TOLD, Ordering::AcqRel);
-    }
-
-    /// Whether a waiting thread must stop waiting.
-    pub(crate) fn is_interrupted(&self) -> bool {
-        let is_new = self.has(STOP | BROKEN) && self.has(INTERRUPTIBLE) && !self.has(TOLD);
-        is_new || self.has(KILL | FENCED)
-    }
-
     pub(crate) fn tell(&self, fact: Fact) {
         self.inbox.push(fact);
+    }
+
+    /// Reports readiness to the supervisor, if the supervisor does not know it already.
+    pub(crate) fn tell_ready(&self) {
+        if self.has(SAYS_READY) {
+            self.inbox.push(Fact::Ready(self.attempt));
+        }
     }
 
     pub(crate) fn register(&self, party: Waiting, waker: &Waker) {
@@ -312,10 +273,6 @@ impl Signals {
         first
     }
 
-    fn has(&self, signals: u32) -> bool {
-        self.signals.load(Ordering::Acquire) & signals != 0
-    }
-
     /// Asks it to stop, by order of the supervisor.
     pub(crate) fn stop(&self) {
         if self.signal(STOP)
@@ -340,17 +297,6 @@ impl Signals {
         self.signal(KILL);
     }
 
-    /// Sets the exit that it will have when it is killed, or ends in any other way from now on. The first call counts.
-    pub(crate) fn blame(&self, exit: &Exit) {
-        lock(&self.extras().blame).get_or_insert_with(|| exit.clone());
-    }
-
-    /// Returns the exit to report for an incarnation that ends as `exit`: the reason for its kill comes first, if there
-    /// is one. This is the one place that decides it. (The machine sees it in the same way.)
-    pub(crate) fn verdict(&self, exit: Exit) -> Exit {
-        self.extras_if_any().and_then(|extras| lock(&extras.blame).clone()).unwrap_or(exit)
-    }
-
     /// Kills it, though the supervisor did not order that. The supervisor is notified, so that it can abandon an
     /// incarnation that survives.
     pub(crate) fn kill_by_others(&self) {
@@ -366,46 +312,6 @@ impl Signals {
             extras.stopped.notify_waiters();
         }
         is_first
-    }
-
-    pub(crate) fn leave(&self, exit: Exit) {
-        let extras = self.extras();
-        let told = exit.clone();
-        let unused = {
-            let mut chosen = lock(&extras.chosen);
-            if chosen.is_none() { chosen.replace(exit) } else { Some(exit) }
-        };
-        let is_first = unused.is_none();
-        // It may hold an error of the user.
-        drop(unused);
-        self.signal(LEAVE);
-        if is_first && !self.has(STOP | KILL | OVER) {
-            self.inbox.push(Fact::Chosen { attempt: self.attempt, exit: told });
-        }
-    }
-
-    /// Returns the exit that it has chosen.
-    pub(crate) fn chosen(&self) -> Option<Exit> {
-        if self.is_leaving() { lock(&self.extras().chosen).clone() } else { None }
-    }
-
-    /// Counts the message in hand as failed, as `exit`. Without a message in hand it does nothing.
-    pub(crate) fn fail(&self, exit: Exit) {
-        let Some(number) = self.message_in_hand() else { return };
-        let failures = self.extras().failures.get_or_init(Default::default);
-        if failures.note(number, exit) {
-            self.inbox.push(Fact::Failing { attempt: self.attempt, failures: failures.clone() });
-        }
-    }
-
-    /// Records the exit of a linked task that panicked, which ends the incarnation.
-    pub(crate) fn break_with(&self, exit: Exit) {
-        lock(&self.extras().broken).get_or_insert(exit);
-        self.signal(BROKEN);
-    }
-
-    pub(crate) fn broken(&self) -> Option<Exit> {
-        if self.has(BROKEN) { lock(&self.extras().broken).clone() } else { None }
     }
 
     pub(crate) fn set_info(&self, info: Arc<str>) {
@@ -447,9 +353,18 @@ impl Signals {
         self.extras().monitors.get_or_init(OwnMonitors::default).enter(monitor, is_over)
     }
 
+    /// Whether the monitor with this number goes on.
+    pub(crate) fn has_monitor(&self, number: u64) -> bool {
+        self.monitors().is_some_and(|monitors| monitors.contains(number))
+    }
+
+    fn monitors(&self) -> Option<&OwnMonitors> {
+        self.extras_if_any()?.monitors.get()
+    }
+
     /// Takes a monitor out again.
     pub(crate) fn leave_monitor(&self, number: u64) -> Option<Arc<dyn Owned>> {
-        self.extras_if_any()?.monitors.get()?.leave(number)
+        self.monitors()?.leave(number)
     }
 
     /// Returns the exit of the incarnation, as its linked tasks know it.
@@ -464,112 +379,6 @@ impl Signals {
     /// Ready when the last linked task has been dropped.
     pub(crate) fn poll_tasks_gone(&self, cx: &Context<'_>) -> Poll<()> {
         self.extras_if_any().map_or(Poll::Ready(()), |extras| extras.tasks.poll_gone(cx))
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.has(OVER)
-    }
-
-    pub(crate) fn set_up(&self) {
-        self.signals.fetch_or(UP, Ordering::AcqRel);
-    }
-
-    /// Marks it as one that says itself when it is ready.
-    pub(crate) fn says_ready(&self) {
-        self.signals.fetch_or(SAYS_READY, Ordering::AcqRel);
-    }
-
-    /// Marks it as one that is followed by another incarnation if it ends normally.
-    pub(crate) fn set_comes_back(&self) {
-        self.signals.fetch_or(COMES_BACK, Ordering::AcqRel);
-    }
-
-    /// Whether the service is started again after a normal end of this incarnation.
-    pub(crate) fn comes_back(&self) -> bool {
-        self.has(COMES_BACK)
-    }
-
-    /// Records that it has said that it is ready.
-    pub(crate) fn set_ready(&self) {
-        self.signals.fetch_or(READY, Ordering::AcqRel);
-    }
-
-    /// Reports readiness to the supervisor, if the supervisor does not know it already.
-    pub(crate) fn tell_ready(&self) {
-        if self.has(SAYS_READY) {
-            self.inbox.push(Fact::Ready(self.attempt));
-        }
-    }
-
-    /// Whether it is ready, once it is up.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.has(READY) || !self.has(SAYS_READY)
-    }
-
-    pub(crate) fn listens(&self) {
-        self.signals.fetch_or(LISTENS, Ordering::AcqRel);
-    }
-
-    pub(crate) fn is_up(&self) -> bool {
-        self.has(UP)
-    }
-
-    pub(crate) fn is_listening(&self) -> bool {
-        self.has(LISTENS)
-    }
-
-    pub(crate) fn is_told_to_stop(&self) -> bool {
-        self.has(STOP)
-    }
-
-    pub(crate) fn is_killed(&self) -> bool {
-        self.has(KILL)
-    }
-
-    pub(crate) fn is_fenced(&self) -> bool {
-        self.has(FENCED)
-    }
-
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.has(LEAVE)
-    }
-
-    /// Whether any signal is pending.
-    pub(crate) fn is_signalled(&self) -> bool {
-        self.has(STOP | KILL | FENCED | LEAVE | BROKEN | AFFLICTED)
-    }
-
-    /// Whether it must end, for whatever reason.
-    pub(crate) fn is_ordered(&self) -> bool {
-        self.has(STOP | KILL | FENCED | LEAVE | BROKEN)
-    }
-
-    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
-    pub(crate) fn set_afflicted(&self, is_afflicted: bool) {
-        self.set(AFFLICTED, is_afflicted);
-    }
-
-    pub(crate) fn is_afflicted(&self) -> bool {
-        self.has(AFFLICTED)
-    }
-
-    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
-    pub(crate) fn set_ignores_kill(&self, is_stubborn: bool) {
-        self.set(IGNORES_KILL, is_stubborn);
-    }
-
-    pub(crate) fn ignores_kill(&self) -> bool {
-        self.has(IGNORES_KILL)
-    }
-
-    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
-    fn set(&self, signal: u32, is_set: bool) {
-        if is_set {
-            self.signals.fetch_or(signal, Ordering::AcqRel);
-        } else {
-            self.signals.fetch_and(!signal, Ordering::AcqRel);
-        }
-        self.wake();
     }
 }
 

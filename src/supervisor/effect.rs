@@ -18,7 +18,10 @@ use crate::tree::options::Options;
 
 /// The first setting of a child that has no effect.
 pub(crate) fn of_child(child: &Child) -> Option<Idle> {
-    let policy = child.spec.policy_rule();
+    child.spec.own_policy().and_then(|policy| of_policy(child.kind, policy)).or_else(|| of_leaf(child))
+}
+
+fn of_policy(kind: ChildKind, policy: &Policy) -> Option<Idle> {
     let said = [
         ("watchdog", policy.watchdog.is_some()),
         // The other value is the default, and does no harm.
@@ -26,11 +29,8 @@ pub(crate) fn of_child(child: &Child) -> Option<Idle> {
         ("reset_after_messages", policy.reset_after_messages.is_some()),
         ("failure_rate", policy.failure_rate.is_some()),
     ];
-    let in_policy = said.into_iter().filter(|(_, is_said)| *is_said);
-    in_policy
-        .filter_map(|(field, _)| Some((in_code(field), why_idle(child.kind, field)?)))
-        .next()
-        .or_else(|| of_leaf(child))
+    let said = said.into_iter().filter(|(_, is_said)| *is_said);
+    said.filter_map(|(field, _)| Some((in_code(field), why_idle(kind, field)?))).next()
 }
 
 /// The first setting of a supervisor that has no effect in its place: some settings are for a root, and some for a
@@ -100,6 +100,8 @@ fn of_leaf(child: &Child) -> Option<Idle> {
         _ => None,
     };
     let idle_after = match child.kind {
+        // Most children say no such time.
+        _ if leaf.settings.idle_after.is_none() => None,
         ChildKind::Thread | ChildKind::Actor => why_idle(child.kind, IDLE_AFTER),
         _ if child.spec.is_restarted_after(&Exit::Normal) => {
             Some("a permanent service is started again as soon as it ends: make it transient or temporary")
@@ -109,7 +111,7 @@ fn of_leaf(child: &Child) -> Option<Idle> {
     let mailbox = leaf.is_given_in_vain.then_some("a partition is reached through the handle of all partitions");
     [
         ("drain", drain.filter(|_| child.drain)),
-        ("idle_after", idle_after.filter(|_| leaf.settings.idle_after.is_some())),
+        ("idle_after", idle_after),
         ("redeliver", redeliver.filter(|_| leaf.redeliveries > 0)),
         ("mailbox", mailbox),
     ]

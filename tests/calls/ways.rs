@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regrow::{Call, CallError, Handle, Overflow, Refusal, RequestError, Tree};
 use tokio::sync::oneshot;
@@ -78,6 +78,18 @@ async fn a_thread_without_a_runtime_waits_within_the_limit_of_the_call() {
     let (_held, caller) = (busy(&handle).await, handle.clone());
     let late = on_a_thread(move || caller.call(|reply| answers(reply, 2)).within(30 * MS).blocking()).await;
     assert!(matches!(late, Err(CallError::TimedOut { queued: true, .. })), "{late:?}");
+}
+
+// Found by reading: the limit was counted by the clock of the runtime, and the thread waited by the real one.
+#[tokio::test(start_paused = true)]
+async fn a_thread_of_a_runtime_with_paused_time_waits_within_the_limit_of_the_call() {
+    let (_tree, handle) = tree_of(worker("worker")).await;
+    let (_held, caller, began) = (busy(&handle).await, handle.clone(), Instant::now());
+    tokio::time::advance(60_000 * MS).await;
+    let call = move || caller.call(|reply| answers(reply, 1)).within(30 * MS).blocking();
+    let late = tokio::task::spawn_blocking(call).await.unwrap();
+    assert!(matches!(late, Err(CallError::TimedOut { queued: true, .. })), "{late:?}");
+    assert!(began.elapsed() < Duration::from_secs(30));
 }
 
 #[tokio::test]

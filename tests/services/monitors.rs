@@ -312,6 +312,7 @@ async fn demonitor_also_calls_off_the_report_that_is_queued() {
     assert_eq!(watcher.accounting().queued, 2);
     first.demonitor();
     first.clone().demonitor();
+    assert!(first.is_over() && !second.is_over(), "though its report is still queued");
     drop(release);
     assert_eq!(seen(&watcher).await, ["peer#1 panicked 1"], "that of the other monitor");
     assert!(first.is_over() && !second.is_over());

@@ -92,23 +92,14 @@ pub(crate) trait Transitions: Kind {
             Event::Exit(attempt) => {
                 let key = attempt.child();
                 let Some(ended) = self.core_mut().take_exit(attempt) else { return };
-                let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
                 self.core_mut().report_exit(key, &ended.exit);
-                let exit = ended.exit.clone();
                 let decision = self.core_mut().decide(key, ended);
-                if decision.is_rest() && is_significant {
-                    self.significant_ends(key, decision, exit);
-                } else {
-                    self.follow(key, decision);
-                }
+                self.conclude(key, decision);
             }
             Event::Retry(key) => {
                 let Some(decision) = self.core_mut().take_turn(key) else { return };
-                match decision.is_rest() {
-                    true => self.rest_or_park(key, decision),
-                    false => self.follow(key, decision),
-                }
-                if (decision == Decision::Park || decision.is_rest()) && !self.core().is_ending() {
+                self.conclude(key, decision);
+                if decision.goes_without_it() && !self.core().is_ending() {
                     self.start_left_behind();
                 }
             }
@@ -156,7 +147,7 @@ pub(crate) trait Transitions: Kind {
     fn fail_by_rate(&mut self, attempt: Attempt) {
         let key = attempt.child();
         let Some(decision) = self.core_mut().take_overrate(attempt) else { return };
-        if !(decision.is_rest() || decision == Decision::Park) {
+        if !decision.goes_without_it() {
             return self.follow(key, decision);
         }
         if let Some(live) = self.core_mut().children.live_mut(attempt) {
@@ -167,8 +158,21 @@ pub(crate) trait Transitions: Kind {
         }
     }
 
+    /// Carries out a decision about a child that has no process any more. If it is significant and rests, the supervisor
+    /// may end with it.
+    fn conclude(&mut self, key: ChildKey, decision: Decision) {
+        let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
+        if decision.is_rest() && is_significant {
+            self.core_mut().vacate(key);
+            self.significant_ends(key, decision);
+        } else {
+            self.follow(key, decision);
+        }
+    }
+
     /// Lets a significant child rest, and ends the supervisor if that child was the last one (OTP rules 74 to 76).
-    fn significant_ends(&mut self, key: ChildKey, decision: Decision, exit: Exit) {
+    fn significant_ends(&mut self, key: ChildKey, decision: Decision) {
+        let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
         let is_last = self.core().is_last_significant();
         // Dependents of the child are stopped soon: nothing else is decided about them.
         self.core_mut().expect_end(is_last);
@@ -179,18 +183,6 @@ pub(crate) trait Transitions: Kind {
             self.fail_boot(key, exit);
         } else if is_last {
             self.end(Exit::Shutdown, false);
-        }
-    }
-
-    /// Lets a child without a process rest, or parks it.
-    fn rest_or_park(&mut self, key: ChildKey, decision: Decision) {
-        let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
-        if decision.is_rest() && is_significant {
-            self.core_mut().vacate(key);
-            let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
-            self.significant_ends(key, decision, exit);
-        } else {
-            self.follow(key, decision);
         }
     }
 
@@ -283,7 +275,7 @@ pub(crate) trait Transitions: Kind {
         let stop_calls = child.and_then(|child| child.stop_calls.take());
         let is_ordered = stop_calls.is_some() || self.core().is_ending();
         match live.errand.filter(|_| !is_ordered).map(|errand| *errand) {
-            Some(Errand::Then(decision)) => self.rest_or_park(key, decision),
+            Some(Errand::Then(decision)) => self.conclude(key, decision),
             // A group that stops this child as well starts it too.
             Some(Errand::Renew) if self.is_in_group(key) => {}
             Some(Errand::Renew) => self.core_mut().start_after(key, Duration::ZERO, Held::ALONE),

@@ -58,7 +58,7 @@
 //! | `sequence.rs` | ordered work: boot, group restart, ordered stop |
 //! | `stops.rs`, `circles.rs` | the order in which an operation stops its children; dependencies that go in a circle |
 //! | `order.rs`, `management.rs`, `adjust.rs` | the management orders, and their implementation |
-//! | `renewal.rs` | restarts by order |
+//! | `renewal.rs` | planned restarts: by order, or with a service |
 //! | `core.rs` | the state of both supervisors: the table of children, and the parts in the next four rows |
 //! | `inbox.rs`, `outbox.rs` | exits and orders that wait for their turn; actions and reports that go out |
 //! | `timers.rs`, `meter.rs` | deadlines of children; the clock, the budget, and the time that it leaves out |

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Ending, Held, Hold, Live, Scope, Stage, State};
+use crate::child::{Held, Hold, Live, Scope, Stage, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::decision::Decision;
@@ -217,10 +217,9 @@ impl Core {
 
     /// Takes the decision about a life of which too many messages have failed. `None` if that is decided already.
     pub(crate) fn take_overrate(&mut self, attempt: Attempt) -> Option<Decision> {
-        let Live { stage, ending, .. } = self.children.live_mut(attempt)?;
         // Otherwise it is decided with the end.
-        let is_up = matches!(stage, Stage::Up | Stage::Ready) && *ending == Ending::NotTold;
-        let child = self.children.get_mut(attempt.child()).filter(|_| is_up)?;
+        self.children.live_mut(attempt).filter(|live| live.goes_on())?;
+        let child = self.children.get_mut(attempt.child())?;
         let seen = child.history_mut().take_overrate()?;
         Some(instead(&child.spec.policy_rule(), GiveUpReason::Failures(seen)))
     }

@@ -1,18 +1,16 @@
 //! The course of a child, which both kinds of supervisor decide alike, and the few questions that each answers in its
 //! own way.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::Report;
-use crate::child::{Ending, Errand, Held, Stage, StartCall, State};
+use crate::child::{Errand, Held, StartCall};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::decision::Decision;
 use crate::dependency::Completion;
 use crate::exit::Exit;
 use crate::give_up::GiveUpReason;
-use crate::history::Renewed;
 use crate::inbox::Event;
 use crate::management::{Done, Manage};
 use crate::order::{Answer, Order, OrderError, OrderId};
@@ -103,7 +101,7 @@ pub(crate) trait Transitions: Kind {
                     self.start_left_behind();
                 }
             }
-            Event::Renew { attempt, name } => self.renew(attempt, name),
+            Event::Renew { attempt, name } => self.renew_with(attempt, name),
             Event::Overrate(attempt) => self.fail_by_rate(attempt),
             Event::Stop { exit, .. } => self.end(exit, false),
             Event::Order { call, order, .. } => self.carry_out(call, order),
@@ -124,37 +122,23 @@ pub(crate) trait Transitions: Kind {
         }
     }
 
-    /// Restarts a child with a service that it depends on: stops it, and starts it again when it is gone. No budget is
-    /// charged. Dropped if that life is over or ending, or if the spec does not ask for it any more.
-    fn renew(&mut self, attempt: Attempt, name: Arc<str>) {
-        let (key, core) = (attempt.child(), self.core_mut());
-        let at = core.meter.now();
-        let Some(child) = core.children.get_mut(key).filter(|child| child.spec.is_renewed_with(&name)) else { return };
-        let State::Live(live) = &mut child.state else { return };
-        let is_up = matches!(live.stage, Stage::Up | Stage::Ready) && live.ending == Ending::NotTold;
-        if live.attempt != attempt || !is_up {
-            return;
-        }
-        live.errand = Some(Box::new(Errand::Renew));
-        child.history_mut().renewed = Some(Box::new(Renewed { name: name.clone(), at }));
-        core.outbox.report(Report::Renewed { child: key, name });
-        if self.stop_child(key, false) {
-            self.wait_in_order(key);
+    /// Acts on a life of which too many messages have failed. If the supervisor goes on, the child is told to stop first.
+    fn fail_by_rate(&mut self, attempt: Attempt) {
+        let Some(decision) = self.core_mut().take_overrate(attempt) else { return };
+        if decision.goes_without_it() {
+            self.stop_for(attempt, Errand::Then(decision));
+        } else {
+            self.follow(attempt.child(), decision);
         }
     }
 
-    /// Acts on a life of which too many messages have failed. If the supervisor goes on, the child is told to stop first.
-    fn fail_by_rate(&mut self, attempt: Attempt) {
-        let key = attempt.child();
-        let Some(decision) = self.core_mut().take_overrate(attempt) else { return };
-        if !decision.goes_without_it() {
-            return self.follow(key, decision);
-        }
+    /// Tells a child that is up to stop, for what follows when it is gone.
+    fn stop_for(&mut self, attempt: Attempt, errand: Errand) {
         if let Some(live) = self.core_mut().children.live_mut(attempt) {
-            live.errand = Some(Box::new(Errand::Then(decision)));
+            live.errand = Some(Box::new(errand));
         }
-        if self.stop_child(key, false) {
-            self.wait_in_order(key);
+        if self.stop_child(attempt.child(), false) {
+            self.wait_in_order(attempt.child());
         }
     }
 
@@ -276,14 +260,8 @@ pub(crate) trait Transitions: Kind {
         let is_ordered = stop_calls.is_some() || self.core().is_ending();
         match live.errand.filter(|_| !is_ordered).map(|errand| *errand) {
             Some(Errand::Then(decision)) => self.conclude(key, decision),
-            // A group that stops this child as well starts it too.
-            Some(Errand::Renew) if self.is_in_group(key) => {}
-            Some(Errand::Renew) => self.core_mut().start_after(key, Duration::ZERO, Held::ALONE),
-            Some(Errand::RenewWhenUp(_)) | None => {
-                if stop_calls.is_some() || !self.begin_again(key) {
-                    self.has_gone(key, exit, stop_calls.is_some());
-                }
-            }
+            Some(Errand::Renew) if !self.is_in_group(key) => self.begin_again(key),
+            Some(Errand::Renew | Errand::RenewWhenUp(_)) | None => self.has_gone(key, exit, stop_calls.is_some()),
         }
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.core_mut().outbox.answer(call, Ok(Answer::Done));

@@ -204,15 +204,12 @@ impl Core {
         let failures = history.failures.get_or_insert_default();
         failures.window.note(rate, counts, since, now);
         let Some(seen) = failures.window.exceeded(rate) else { return };
-        let is_news = failures.over_rate.replace(seen).is_none();
-        if is_news {
+        if failures.over_rate.replace(seen).is_none() {
             self.outbox.report(Report::TooManyFailures { child: key, seen, exit: exit.clone() });
             self.inbox.push(Event::Overrate(attempt));
         }
-        if let Some(child) = self.children.get_mut(key) {
-            // The reason for what follows, if the child is up.
-            child.history_mut().cause = Some(Cause { exit, phase: None, rule: None, at: now });
-        }
+        // The reason for what follows, if the child is up.
+        history.cause = Some(Cause { exit, phase: None, rule: None, at: now });
     }
 
     /// Takes the decision about a life of which too many messages have failed. `None` if that is decided already.

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::order::{Answer, Order, OrderError, OrderId};
 use crate::renewal::Renew;
-use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
+use crate::spec::{ChildSpec, Flags};
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
@@ -46,7 +46,7 @@ pub(crate) trait Manage: Kind {
     fn start_order(&mut self, call: OrderId, spec: ChildSpec) -> Result<Done, OrderError> {
         self.admit(&spec)?;
         let core = self.core_mut();
-        core.flags().check_child(&spec).and_then(|()| core.check_restarts([&spec])).map_err(OrderError::Refused)?;
+        core.check_specs(std::slice::from_ref(&spec)).map_err(OrderError::Refused)?;
         let key = core.push(spec);
         core.outbox.act(Action::Adopt { call, child: key });
         self.start_for(key, StartCall { call, is_new: true })
@@ -127,11 +127,12 @@ impl StaticMachine {
         specs: Vec<ChildSpec>,
     ) -> Result<Done, OrderError> {
         flags.check(&specs).map_err(OrderError::Refused)?;
-        self.check_restarts_beside(&flags, &specs).map_err(OrderError::Refused)?;
-        self.core.set_flags(flags);
         let core = &mut self.core;
         let named: BTreeSet<_> = specs.iter().filter_map(|spec| core.children.find(&spec.id)).collect();
         let kept: Vec<_> = core.children.keys().filter(|key| !named.contains(key)).collect();
+        let others = kept.iter().filter_map(|key| Some(&core.children.get(*key)?.spec));
+        flags.check_restarts(specs.iter().chain(others)).map_err(OrderError::Refused)?;
+        core.set_flags(flags);
         for spec in specs {
             let known = core.children.find(&spec.id);
             let child = known.unwrap_or_else(|| core.push(spec.clone()));
@@ -147,15 +148,6 @@ impl StaticMachine {
         kept.into_iter().for_each(|key| core.children.move_last(key));
         named.into_iter().for_each(|key| self.core.reconsider(key));
         Ok(Done::Now)
-    }
-
-    /// Checks these specs, and those of the children that are not replaced and come behind them: no child is restarted
-    /// with a sibling that the strategy restarts with the child.
-    fn check_restarts_beside(&self, flags: &Flags, specs: &[ChildSpec]) -> Result<(), SpecError> {
-        let is_new = |id: &str| specs.iter().any(|spec| *spec.id == *id);
-        let kept: Vec<_> = self.core.children.iter().map(|(_, child)| &child.spec).collect();
-        let kept = kept.into_iter().filter(|spec| flags.strategy != Strategy::OneForOne && !is_new(&spec.id));
-        flags.check(specs.iter().chain(kept))
     }
 
     fn down(&self, id: &str) -> Result<ChildKey, OrderError> {

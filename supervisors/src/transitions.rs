@@ -12,14 +12,14 @@ use crate::dependency::Completion;
 use crate::exit::Exit;
 use crate::give_up::GiveUpReason;
 use crate::inbox::Event;
-use crate::management::{Done, Manage};
-use crate::order::{Answer, Order, OrderError, OrderId};
+use crate::management::{Manage, OwnOrders};
+use crate::order::{Answer, OrderError};
 use crate::renewal::Renew;
 use crate::shutdown::Stop;
 use crate::spec::ChildSpec;
 
 /// The decisions that each kind of supervisor makes in its own way.
-pub(crate) trait Kind {
+pub(crate) trait Kind: OwnOrders {
     fn core(&self) -> &Core;
     fn core_mut(&mut self) -> &mut Core;
     /// Takes a step of the ordered work that goes before all events, if there is any.
@@ -37,8 +37,6 @@ pub(crate) trait Kind {
     fn try_again(&mut self, key: ChildKey, delay: Duration, held: Held);
     /// Refuses a child for which there is no room, or with a name that is taken.
     fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError>;
-    /// Carries out an order that only this kind of supervisor takes.
-    fn carry_out_own(&mut self, call: OrderId, order: Order) -> Result<Done, OrderError>;
     /// Whether the boot still waits for this child to come up, so that a failed start is fatal.
     fn is_booting(&self, _: ChildKey) -> bool {
         false

@@ -58,11 +58,12 @@ impl Core {
     pub(crate) fn revive(&mut self, call: OrderId, key: ChildKey) -> Result<(), OrderError> {
         let strategy = self.flags().strategy;
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
+        let is_given_up = child.given_up().is_some();
         let held = match &mut child.state {
             State::Held(held) => held,
             State::Live(live) if live.is_told() => return Err(OrderError::Stopping),
             State::Live(_) => return Err(OrderError::Running),
-            State::Down if child.history.as_ref().is_some_and(|history| history.given_up.is_some()) => {
+            State::Down if is_given_up => {
                 self.outbox.answer(call, Ok(Answer::Done));
                 self.start(key);
                 return Ok(());

@@ -15,10 +15,10 @@ use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::decision::Decision;
 use crate::exit::Exit;
-use crate::give_up::{BudgetLeft, GiveUpReason};
+use crate::give_up::{BudgetLeft, GiveUp, GiveUpReason};
 use crate::history::{Cause, Ended};
 use crate::inbox::Event;
-use crate::policy::{GiveUp, Policy};
+use crate::policy::Policy;
 use crate::rule::{ExitKind, RuleAction};
 use crate::spec::{AutoShutdown, ChildSpec, Restart};
 

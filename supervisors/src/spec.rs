@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::dependency::{Dependency, DependencyGone};
 use crate::intensity::Intensity;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::Policy;
+use crate::policy_error::PolicyError;
 
 /// The choice of children that are restarted when one of them dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

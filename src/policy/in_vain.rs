@@ -9,7 +9,7 @@ use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
 use crate::policy::source::Place;
 use crate::tree::directory::ChildKind;
-use crate::tree::effect::{IDLE_AFTER, is_left_out, why_idle};
+use crate::tree::effect::{why_idle, why_left_out};
 use crate::tree::lookup::article;
 
 type Child<'a> = (&'a str, ChildKind);
@@ -59,20 +59,14 @@ fn places(said: &impl Group) -> Vec<(String, Place)> {
 
 /// Warnings about defaults that have an effect on no child. Without children there are none.
 fn defaults(table: &str, said: &ChildFields, children: &[Child<'_>]) -> Vec<Problem> {
-    let is_for_none = |field: &str| children.iter().all(|(_, kind)| is_left_out(*kind, field));
+    let is_for_none = |field: &str| children.iter().all(|(_, kind)| why_left_out(*kind, field).is_some());
     let idle = places(said).into_iter().filter(|(field, _)| is_for_none(field));
     idle.filter_map(|(field, place)| warning(table, &field, place, children)).collect()
 }
 
 fn warning(table: &str, field: &str, place: Place, idle: &[Child<'_>]) -> Option<Problem> {
     let (_, kind) = idle.first()?;
-    let why = why_idle(*kind, field).unwrap_or(match field {
-        IDLE_AFTER => {
-            "a service that ends needs code that starts it again: set it in a table for the path of that service"
-        }
-        _ => "only a task that calls `ctx.alive()` can have one: set it in a table for the path of that task",
-    });
-    told(table, field, place, idle, why)
+    told(table, field, place, idle, why_left_out(*kind, field)?)
 }
 
 fn childless(table: &str, field: &str, place: Place, leaves: &[Child<'_>]) -> Option<Problem> {

@@ -32,7 +32,7 @@ pub(crate) fn fields_of(documents: &[Document], path: &str, coded: &Coded) -> Ch
         }
     }
     fields.forget_fields("", &|field| {
-        is_in_code(coded, RankClass::Child, field) || effect::is_left_out(coded.own.kind, field)
+        is_in_code(coded, RankClass::Child, field) || effect::why_left_out(coded.own.kind, field).is_some()
     });
     for (pattern, said) in documents.iter().flat_map(|document| &document.paths) {
         if pattern.is_match(path) {

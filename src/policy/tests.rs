@@ -111,13 +111,12 @@ fn an_explanation_tells_the_code_from_a_default() {
 
 #[test]
 fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
-    let (shutdown, on_restart) = (true, true);
     let mailbox = Named {
         restart: true,
-        shutdown,
+        shutdown: true,
         capacity: true,
         overflow: true,
-        on_restart,
+        on_restart: true,
         room_wait: true,
         idle_after: true,
     };

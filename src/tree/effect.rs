@@ -37,11 +37,19 @@ pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and
-/// would kill one without them in its code. An idle time would end services that nothing starts again. So only the
-/// policy of the child itself sets them.
-pub(crate) fn is_left_out(kind: ChildKind, field: &str) -> bool {
-    why_idle(kind, field).is_some() || (kind == ChildKind::Task && field == "watchdog") || field == IDLE_AFTER
+/// The reason why a field is left out if it comes from defaults; `None` if it is not. A watchdog on a task asks the task
+/// for signs of life, and would kill one without them in its code. An idle time would end services that nothing starts
+/// again. So only the policy of the child itself sets them.
+pub(crate) fn why_left_out(kind: ChildKind, field: &str) -> Option<&'static str> {
+    why_idle(kind, field).or(match field {
+        "watchdog" if kind == ChildKind::Task => {
+            Some("only a task that calls `ctx.alive()` can have one: set it in a table for the path of that task")
+        }
+        IDLE_AFTER => {
+            Some("a service that ends needs code that starts it again: set it in a table for the path of that service")
+        }
+        _ => None,
+    })
 }
 
 /// Name of the field with the time after which an idle service ends.
@@ -49,7 +57,7 @@ pub(crate) const IDLE_AFTER: &str = "mailbox.idle_after";
 
 /// Returns the part of these defaults that is for this kind of child.
 pub(crate) fn inherited(kind: ChildKind, defaults: &Policy) -> Policy {
-    let is_for = |field| !is_left_out(kind, field);
+    let is_for = |field| why_left_out(kind, field).is_none();
     let mut policy = defaults.clone();
     policy.watchdog = policy.watchdog.filter(|_| is_for("watchdog"));
     policy.readiness = policy.readiness.filter(|_| is_for("ready"));

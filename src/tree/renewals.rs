@@ -4,7 +4,9 @@
 //! A new life of a service brings a new life to those that are restarted with it. A new life of a supervisor brings one
 //! to its children, and under a group strategy that of a child brings one to its siblings.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::iter::successors;
 use std::sync::Arc;
 
 use regrow_supervisors::Strategy;
@@ -64,21 +66,17 @@ impl Renewals {
     /// Returns the shortest way from one path to another, both included.
     fn way(&self, from: &Arc<str>, to: &Arc<str>) -> Option<Vec<Arc<str>>> {
         let mut reached = HashMap::from([(from.clone(), None)]);
-        let (mut left, mut seen) = (VecDeque::from([from.clone()]), HashSet::new());
+        let mut left = VecDeque::from([from.clone()]);
         while let Some(here) = left.pop_front() {
             if here == *to {
-                let mut way = Vec::new();
-                let mut at = Some(here);
-                while let Some(path) = at {
-                    at = reached.get(&path).cloned().flatten();
-                    way.push(path);
-                }
+                let before = |path: &Arc<str>| reached.get(path).cloned().flatten();
+                let mut way: Vec<_> = successors(Some(here), before).collect();
                 way.reverse();
                 return Some(way);
             }
-            if seen.insert(here.clone()) {
-                for next in self.brings.get(&here).into_iter().flatten() {
-                    reached.entry(next.clone()).or_insert_with(|| Some(here.clone()));
+            for next in self.brings.get(&here).into_iter().flatten() {
+                if let Entry::Vacant(place) = reached.entry(next.clone()) {
+                    place.insert(Some(here.clone()));
                     left.push_back(next.clone());
                 }
             }

@@ -1,7 +1,7 @@
 //! Orders about policies, which both kinds of supervisor carry out alike: new policies for running children, and the
 //! revival of a child that was parked.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use crate::child::State;
 use crate::children::ChildKey;
@@ -31,45 +31,26 @@ impl Core {
         Ok(Done::Now)
     }
 
-    /// Checks specs for children that are in the table.
+    /// Checks specs for children that are in the table, or are to come last.
     pub(crate) fn check_specs(&self, specs: &[ChildSpec]) -> Result<(), SpecError> {
         specs.iter().try_for_each(|spec| self.flags().check_child(spec))?;
         self.check_restarts(specs)
     }
 
     /// Checks that no child is restarted with a sibling that the strategy restarts with the child, when these specs are
-    /// in the table. A spec with a new name comes last.
-    pub(crate) fn check_restarts<'a>(&self, new: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
-        let flags = *self.flags();
-        if flags.strategy == Strategy::OneForOne {
+    /// in the table.
+    fn check_restarts(&self, new: &[ChildSpec]) -> Result<(), SpecError> {
+        let may_close_circle = |spec: &ChildSpec| {
+            spec.dependencies().iter().any(|on| on.restart) || self.children.has_dependents(&spec.id)
+        };
+        // Few specs may, and the table need not be read for the others.
+        if !new.iter().any(may_close_circle) {
             return Ok(());
         }
-        let place = |name: &str| match self.children.find(name).and_then(|key| self.children.get(key)) {
-            Some(child) => child.place,
-            None => u64::MAX,
-        };
-        let check = |spec: &ChildSpec, service: &Arc<str>| {
-            let is_sibling = self.children.find(service).is_some();
-            if is_sibling && flags.is_circle(place(service) < place(&spec.id)) {
-                let (service, dependent) = (service.clone(), spec.id.clone());
-                return Err(SpecError::RestartCircle { service, dependent, strategy: flags.strategy });
-            }
-            Ok(())
-        };
-        for spec in new {
-            spec.dependencies().iter().filter(|on| on.restart).try_for_each(|on| check(spec, &on.name))?;
-            // Children that wait for this one by its name come before it.
-            if self.children.find(&spec.id).is_none() {
-                for key in self.children.dependents(&spec.id) {
-                    let Some(dependent) = self.children.get(key).map(|child| &child.spec) else { continue };
-                    if dependent.is_renewed_with(&spec.id) && flags.is_circle(false) {
-                        let (service, dependent) = (spec.id.clone(), dependent.id.clone());
-                        return Err(SpecError::RestartCircle { service, dependent, strategy: flags.strategy });
-                    }
-                }
-            }
-        }
-        Ok(())
+        let by_id: HashMap<_, _> = new.iter().map(|spec| (&spec.id, spec)).collect();
+        let known = self.children.iter().map(|(_, child)| by_id.get(&child.spec.id).copied().unwrap_or(&child.spec));
+        let added = new.iter().filter(|spec| self.children.find(&spec.id).is_none());
+        self.flags().check_restarts(known.chain(added))
     }
 
     /// Starts a child that is held or has ended for good, and forgets all its failures. The answer comes as soon as the
@@ -77,11 +58,12 @@ impl Core {
     pub(crate) fn revive(&mut self, call: OrderId, key: ChildKey) -> Result<(), OrderError> {
         let strategy = self.flags().strategy;
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
+        let is_given_up = child.given_up().is_some();
         let held = match &mut child.state {
             State::Held(held) => held,
             State::Live(live) if live.is_told() => return Err(OrderError::Stopping),
             State::Live(_) => return Err(OrderError::Running),
-            State::Down if child.history.as_ref().is_some_and(|history| history.given_up.is_some()) => {
+            State::Down if is_given_up => {
                 self.outbox.answer(call, Ok(Answer::Done));
                 self.start(key);
                 return Ok(());

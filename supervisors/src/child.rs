@@ -88,6 +88,11 @@ impl Live {
         matches!(self.ending, Ending::Asked | Ending::Killed)
     }
 
+    /// Whether the attempt is up, and has not begun to end.
+    pub(crate) fn goes_on(&self) -> bool {
+        matches!(self.stage, Stage::Up | Stage::Ready) && self.ending == Ending::NotTold
+    }
+
     /// Describes the end of this life.
     pub(crate) fn ended(&self, exit: Exit, now: Duration) -> Ended {
         let phase = match self.stage {
@@ -105,7 +110,8 @@ impl Live {
 pub(crate) enum Errand {
     /// Restart the child when it is up: this service, which it depends on, became ready in a new life meanwhile.
     RenewWhenUp(Arc<str>),
-    /// Start the child again when it is gone. It was told to stop for a service that it depends on.
+    /// Start the child again when it is gone. It was told to stop for a service that it depends on, or by an order to
+    /// restart it.
     Renew,
     /// Carry this out when the child is gone. It was told to stop because too many of its messages failed.
     Then(Decision),

@@ -27,4 +27,9 @@ impl Decision {
             Self::Restart(..) | Self::Park | Self::GiveUp(_) | Self::EndTree(_) => false,
         }
     }
+
+    /// Whether its supervisor goes on without the child: it rests, or is parked.
+    pub(crate) fn goes_without_it(self) -> bool {
+        self.is_rest() || self == Self::Park
+    }
 }

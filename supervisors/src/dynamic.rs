@@ -17,8 +17,8 @@ use crate::core::Core;
 use crate::exit::Exit;
 use crate::intensity::Intensity;
 use crate::machine::Machine;
-use crate::management::Done;
-use crate::order::{Order, OrderError, OrderId};
+use crate::management::{Done, OwnOrders};
+use crate::order::OrderError;
 use crate::spec::{ChildSpec, Flags, SpecError};
 use crate::stops::Stops;
 use crate::transitions::{Kind, Step, Transitions};
@@ -99,27 +99,16 @@ impl Kind for DynamicMachine {
             _ => Err(OrderError::AlreadyStarted(key)),
         }
     }
+}
 
-    fn carry_out_own(&mut self, _: OrderId, order: Order) -> Result<Done, OrderError> {
-        match order {
-            // OTP rules 95, 98.
-            Order::Limit { intensity, children_max } => {
-                Self::check(intensity, children_max).map_err(OrderError::Refused)?;
-                self.core.meter.set_intensity(intensity);
-                self.children_max = children_max;
-                Ok(Done::Now)
-            }
-            // OTP rule 84. The other orders are for both kinds, and do not come here.
-            Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => Err(OrderError::WrongKind),
-            Order::StartChild(_)
-            | Order::TerminateChild(_)
-            | Order::Adjust(_)
-            | Order::Revive(_)
-            | Order::RenewChild { .. }
-            | Order::Read => {
-                unreachable!("an order for both kinds of supervisor")
-            }
-        }
+// OTP rule 84: the orders about specs are refused.
+impl OwnOrders for DynamicMachine {
+    /// Replaces the limits (OTP rules 95, 98).
+    fn limit_order(&mut self, intensity: Intensity, children_max: Option<usize>) -> Result<Done, OrderError> {
+        Self::check(intensity, children_max).map_err(OrderError::Refused)?;
+        self.core.meter.set_intensity(intensity);
+        self.children_max = children_max;
+        Ok(Done::Now)
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::backoff::{Backoff, Chance, NoChance, Steps};
 use crate::exit::Exit;
-use crate::give_up::GiveUpReason;
+use crate::give_up::{GiveUp, GiveUpReason};
 use crate::intensity::{Budget, Intensity};
-use crate::policy::{GiveUp, Policy};
+use crate::policy::Policy;
 use crate::rate::{FailuresSeen, Window};
 use crate::rule::ExitKind;
 

@@ -45,6 +45,7 @@
 //! | `exit.rs` | the ways in which a life ends, and whether they are abnormal |
 //! | `intensity.rs`, `rate.rs` | the restart budget, a sliding window; the budget by rate of failing messages |
 //! | `policy.rs`, `backoff.rs`, `rule.rs` | more settings for restarts: delays, a child's own budget, parking, rules |
+//! | `policy_error.rs` | the checks of a policy |
 //! | `action.rs` | actions for the driver, and reports, as data |
 //! | `child.rs`, `children.rs` | one child, and the ordered table of children |
 //! | `machine.rs`, `dispatch.rs` | the methods that a driver may call, and their order; the implementation of each |
@@ -53,12 +54,12 @@
 //! | `restart.rs`, `history.rs` | the decision about a child that has ended; the history of its failures |
 //! | `dependency.rs`, `readiness.rs` | settings about services that a child needs; the conditions of its start |
 //! | `limiter.rs` | a limit for concurrent starts |
-//! | `decision.rs`, `give_up.rs` | what becomes of a child that has ended, and the reasons against one more restart |
+//! | `decision.rs`, `give_up.rs` | what becomes of a child that has ended; the end of its restarts, and the reasons |
 //! | `why.rs` | the reasons for the state of a child |
 //! | `sequence.rs` | ordered work: boot, group restart, ordered stop |
 //! | `stops.rs`, `circles.rs` | the order in which an operation stops its children; dependencies that go in a circle |
 //! | `order.rs`, `management.rs`, `adjust.rs` | the management orders, and their implementation |
-//! | `renewal.rs` | restarts by order |
+//! | `renewal.rs` | planned restarts: by order, or with a service |
 //! | `core.rs` | the state of both supervisors: the table of children, and the parts in the next four rows |
 //! | `inbox.rs`, `outbox.rs` | exits and orders that wait for their turn; actions and reports that go out |
 //! | `timers.rs`, `meter.rs` | deadlines of children; the clock, the budget, and the time that it leaves out |
@@ -93,6 +94,7 @@ mod meter;
 mod order;
 mod outbox;
 mod policy;
+mod policy_error;
 mod prompt;
 mod rate;
 mod readiness;
@@ -120,12 +122,13 @@ pub use children::{Attempt, ByChild, ChildCounts, ChildKey, KeyHasher};
 pub use dependency::{Completion, Dependency, DependencyCondition, DependencyGone, Health, Outlook, Prospect};
 pub use dynamic::DynamicMachine;
 pub use exit::{Exit, Failure, Hang, Panic};
-pub use give_up::{BudgetLeft, GiveUpReason};
+pub use give_up::{BudgetLeft, GiveUp, GiveUpReason};
 pub use intensity::Intensity;
 pub use limiter::StartLimiter;
 pub use machine::{ChildLine, Machine};
 pub use order::{Adjustment, Answer, Order, OrderError, OrderId};
-pub use policy::{GiveUp, NotReady, Policy, PolicyError, Readiness};
+pub use policy::{NotReady, Policy, Readiness};
+pub use policy_error::PolicyError;
 pub use rate::{FailureRate, FailuresSeen};
 pub use rule::{ExitKind, ExitRule, RuleAction};
 pub use spec::{

@@ -7,10 +7,11 @@ use crate::action::Action;
 use crate::child::{ChildState, Stage, StartCall, State};
 use crate::children::ChildKey;
 use crate::exit::Exit;
+use crate::intensity::Intensity;
 use crate::machine::Machine;
 use crate::order::{Answer, Order, OrderError, OrderId};
 use crate::renewal::Renew;
-use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
+use crate::spec::{ChildSpec, Flags};
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
@@ -22,6 +23,25 @@ pub(crate) enum Done {
     Later,
 }
 
+/// The orders that only one kind of supervisor takes. The other kind refuses them.
+pub(crate) trait OwnOrders {
+    fn restart_order(&mut self, _: OrderId, _: &str) -> Result<Done, OrderError> {
+        Err(OrderError::WrongKind)
+    }
+
+    fn delete_order(&mut self, _: &str) -> Result<Done, OrderError> {
+        Err(OrderError::WrongKind)
+    }
+
+    fn reconfigure_order(&mut self, _: OrderId, _: Flags, _: Vec<ChildSpec>) -> Result<Done, OrderError> {
+        Err(OrderError::WrongKind)
+    }
+
+    fn limit_order(&mut self, _: Intensity, _: Option<usize>) -> Result<Done, OrderError> {
+        Err(OrderError::WrongKind)
+    }
+}
+
 pub(crate) trait Manage: Kind {
     fn carry_out(&mut self, call: OrderId, order: Order) {
         let done = match order {
@@ -31,9 +51,10 @@ pub(crate) trait Manage: Kind {
             Order::Revive(id) => self.revive_order(call, &id),
             Order::RenewChild { id, reason } => self.renew_order(call, id, reason),
             Order::Read => Ok(Done::Now),
-            Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) | Order::Limit { .. } => {
-                self.carry_out_own(call, order)
-            }
+            Order::RestartChild(id) => self.restart_order(call, &id),
+            Order::DeleteChild(id) => self.delete_order(&id),
+            Order::Reconfigure(flags, specs) => self.reconfigure_order(call, flags, specs),
+            Order::Limit { intensity, children_max } => self.limit_order(intensity, children_max),
         };
         match done {
             Ok(Done::Now) => self.core_mut().outbox.answer(call, Ok(Answer::Done)),
@@ -46,7 +67,7 @@ pub(crate) trait Manage: Kind {
     fn start_order(&mut self, call: OrderId, spec: ChildSpec) -> Result<Done, OrderError> {
         self.admit(&spec)?;
         let core = self.core_mut();
-        core.flags().check_child(&spec).and_then(|()| core.check_restarts([&spec])).map_err(OrderError::Refused)?;
+        core.check_specs(std::slice::from_ref(&spec)).map_err(OrderError::Refused)?;
         let key = core.push(spec);
         core.outbox.act(Action::Adopt { call, child: key });
         self.start_for(key, StartCall { call, is_new: true })
@@ -104,15 +125,15 @@ pub(crate) trait Manage: Kind {
 
 impl<T: Kind + ?Sized> Manage for T {}
 
-impl StaticMachine {
+impl OwnOrders for StaticMachine {
     /// Starts a child that is down (OTP rule 62).
-    pub(crate) fn restart_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
+    fn restart_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
         let key = self.down(id)?;
         self.start_for(key, StartCall { call, is_new: false })
     }
 
     /// Forgets the spec of a child that is down (OTP rule 63).
-    pub(crate) fn delete_order(&mut self, id: &str) -> Result<Done, OrderError> {
+    fn delete_order(&mut self, id: &str) -> Result<Done, OrderError> {
         let key = self.down(id)?;
         self.core.forget(key);
         Ok(Done::Now)
@@ -120,18 +141,14 @@ impl StaticMachine {
 
     /// Replaces flags and specs (OTP rules 95 to 97). Known children keep running under their new spec, and new ones
     /// are added down. Children that are not in the list stay. The order is the new list's, then theirs.
-    pub(crate) fn reconfigure_order(
-        &mut self,
-        call: OrderId,
-        flags: Flags,
-        specs: Vec<ChildSpec>,
-    ) -> Result<Done, OrderError> {
+    fn reconfigure_order(&mut self, call: OrderId, flags: Flags, specs: Vec<ChildSpec>) -> Result<Done, OrderError> {
         flags.check(&specs).map_err(OrderError::Refused)?;
-        self.check_restarts_beside(&flags, &specs).map_err(OrderError::Refused)?;
-        self.core.set_flags(flags);
         let core = &mut self.core;
         let named: BTreeSet<_> = specs.iter().filter_map(|spec| core.children.find(&spec.id)).collect();
         let kept: Vec<_> = core.children.keys().filter(|key| !named.contains(key)).collect();
+        let others = kept.iter().filter_map(|key| Some(&core.children.get(*key)?.spec));
+        flags.check_restarts(specs.iter().chain(others)).map_err(OrderError::Refused)?;
+        core.set_flags(flags);
         for spec in specs {
             let known = core.children.find(&spec.id);
             let child = known.unwrap_or_else(|| core.push(spec.clone()));
@@ -148,16 +165,9 @@ impl StaticMachine {
         named.into_iter().for_each(|key| self.core.reconsider(key));
         Ok(Done::Now)
     }
+}
 
-    /// Checks these specs, and those of the children that are not replaced and come behind them: no child is restarted
-    /// with a sibling that the strategy restarts with the child.
-    fn check_restarts_beside(&self, flags: &Flags, specs: &[ChildSpec]) -> Result<(), SpecError> {
-        let is_new = |id: &str| specs.iter().any(|spec| *spec.id == *id);
-        let kept: Vec<_> = self.core.children.iter().map(|(_, child)| &child.spec).collect();
-        let kept = kept.into_iter().filter(|spec| flags.strategy != Strategy::OneForOne && !is_new(&spec.id));
-        flags.check(specs.iter().chain(kept))
-    }
-
+impl StaticMachine {
     fn down(&self, id: &str) -> Result<ChildKey, OrderError> {
         let key = self.find(id).ok_or(OrderError::NotFound)?;
         match self.standing(key) {

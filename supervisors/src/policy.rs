@@ -5,12 +5,12 @@
 //!
 //! This file has only the settings. They are interpreted in one place, `restart.rs`.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backoff::{Backoff, BackoffError, LONGEST_TIME};
+use crate::backoff::Backoff;
 use crate::dependency::{Dependency, DependencyCondition, DependencyGone, Health};
+use crate::give_up::GiveUp;
 use crate::intensity::Intensity;
 use crate::rate::FailureRate;
 use crate::rule::ExitRule;
@@ -146,53 +146,6 @@ pub enum Readiness {
     WhenUp,
     /// The child announces that it is ready.
     WhenSaid,
-}
-
-/// The reaction to a restart that would be one more than the budget forgives.
-///
-/// ```
-/// use regrow_supervisors::{GiveUp, Intensity, Policy};
-/// use std::time::Duration;
-///
-/// let within = Duration::from_secs(60);
-/// // A session that keeps failing is ended. The other sessions work on.
-/// let session = Policy::default().budget(Intensity::new(3, within)).on_give_up(GiveUp::Stop);
-/// // Without its license the program must not run at all.
-/// let license = Policy::default().budget(Intensity::new(3, within)).on_give_up(GiveUp::EndTree);
-/// # assert!(session.check().is_ok() && license.check().is_ok());
-/// ```
-#[derive(Debug, Clone, PartialEq, Default)]
-#[non_exhaustive]
-pub enum GiveUp {
-    /// The supervisor stops its children and ends: the failure goes on to its parent ([OTP rule 28](crate::rules)).
-    #[default]
-    Escalate,
-    /// The child alone is parked and tried again on this schedule, once each time. A life that is a success, as it is
-    /// for the delays, ends that: the budget is then as if nothing had been spent. A child that ends earlier is parked
-    /// again, for the next longer time.
-    ///
-    /// While it is parked the child refuses messages: callers get theirs back at once instead of waiting with it.
-    Park(Backoff),
-    /// The child alone ends for good: it is down, and its siblings and its supervisor are left alone. A group restart
-    /// passes it over. Only an order starts it again, with its full budget, or a new life of the supervisor.
-    ///
-    /// A dynamic supervisor forgets the child. The end counts as a failure: the tree is not ready without a child that
-    /// is required. A significant child ends as one that is not restarted.
-    Stop,
-    /// The whole tree ends, for a child that the program cannot live without. Each supervisor above the child ends, the
-    /// innermost first, and none of them asks its own budget.
-    EndTree,
-}
-
-impl GiveUp {
-    /// Parks the child, and tries it after `first`, then after twice as long each time, up to an hour.
-    pub fn park(first: Duration) -> Self {
-        Self::Park(Self::probes(first))
-    }
-
-    pub(crate) fn probes(first: Duration) -> Backoff {
-        Backoff::new(first).max_delay(first.max(Duration::from_secs(3600)))
-    }
 }
 
 /// A separate budget and curve for lives that never became ready.
@@ -384,95 +337,7 @@ impl Policy {
         let longest = self.backoff.as_ref().map(Backoff::longest);
         self.reset_after.or(longest).or(self.budget.and_then(|budget| budget.period()))
     }
-
-    /// Checks the policy.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that is invalid.
-    pub fn check(&self) -> Result<(), PolicyError> {
-        let not_ready = self.not_ready.clone().unwrap_or_default();
-        let probes = match &self.on_give_up {
-            Some(GiveUp::Park(probes)) => Some(probes),
-            Some(GiveUp::Escalate | GiveUp::Stop | GiveUp::EndTree) | None => None,
-        };
-        for backoff in [self.backoff.as_ref(), not_ready.backoff.as_ref(), probes].into_iter().flatten() {
-            backoff.check().map_err(PolicyError::Backoff)?;
-        }
-        if probes.is_some_and(|probes| probes.curve(0).is_zero()) {
-            return Err(PolicyError::Zero("the first delay of a parked child"));
-        }
-        for period in [self.budget, not_ready.budget].into_iter().flatten().filter_map(|budget| budget.limit) {
-            span("the budget's period", Some(period.1))?;
-        }
-        let dependencies = self.depends_on.as_deref().unwrap_or_default();
-        let is_job = |on: &&Dependency| on.restart && on.condition == DependencyCondition::Completed;
-        if let Some(job) = dependencies.iter().find(is_job) {
-            return Err(PolicyError::RestartWithJob(job.name.clone()));
-        }
-        if let Some(rate) = self.failure_rate {
-            span("the window of failure_rate", Some(rate.within))?;
-            if rate.messages_min == 0 {
-                return Err(PolicyError::Zero("the number of messages of failure_rate"));
-            }
-            if rate.percent >= 100 {
-                return Err(PolicyError::NeverExceeded(rate.percent));
-            }
-        }
-        span("reset_after", self.reset_after)?;
-        span("start_timeout", self.start_timeout)?;
-        span("watchdog", self.watchdog)?;
-        if self.reset_after_messages == Some(0) {
-            return Err(PolicyError::Zero("reset_after_messages"));
-        }
-        Ok(())
-    }
 }
-
-fn span(what: &'static str, time: Option<Duration>) -> Result<(), PolicyError> {
-    match time {
-        Some(time) if time.is_zero() => Err(PolicyError::Zero(what)),
-        Some(time) if time > LONGEST_TIME => Err(PolicyError::TooLong(what)),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// The reason why a [`Policy`] is invalid.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// A curve is invalid.
-    Backoff(BackoffError),
-    /// This setting may not be zero.
-    Zero(&'static str),
-    /// This setting is longer than [`LONGEST_TIME`].
-    TooLong(&'static str),
-    /// No part of the messages is more than this percentage.
-    NeverExceeded(u8),
-    /// The child is to be restarted with this job, which has to be completed: a job has no life that goes on.
-    RestartWithJob(Arc<str>),
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Backoff(error) => error.fmt(f),
-            Self::Zero(what) => write!(f, "{what} is zero"),
-            Self::TooLong(what) => write!(f, "{what} is longer than a year"),
-            Self::NeverExceeded(percent) => {
-                write!(f, "a failure_rate of more than {percent} percent never happens: set it to 99 or less")
-            }
-            Self::RestartWithJob(job) => {
-                write!(
-                    f,
-                    "it is to be restarted with the job `{job}`, which has to be completed: leave out one of the two"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for PolicyError {}
 
 #[cfg(test)]
 mod tests {

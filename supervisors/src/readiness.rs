@@ -218,11 +218,11 @@ impl Core {
         if !self.children.has_dependents(name) {
             return;
         }
-        let is_known = self.services.knows(name);
-        let before = self.services.note(name.into(), outlook);
+        let known = self.services.note(name.into(), outlook);
+        let before = known.unwrap_or(Prospect::MayCome.into());
         // What is reported first is no new life: a child may have begun to depend on the service just now.
-        let is_new_life = before.prospect != Prospect::Ready || before.life != outlook.life;
-        if outlook.prospect == Prospect::Ready && is_known && is_new_life {
+        let is_new_life = known.is_some() && (before.prospect != Prospect::Ready || before.life != outlook.life);
+        if outlook.prospect == Prospect::Ready && is_new_life {
             self.renew_dependents(name);
         }
         if let Some(completion) = outlook.completion.filter(|_| before.completion != outlook.completion) {

@@ -1,7 +1,8 @@
-//! Restarts by order: one child ends its life and begins a new one. Its siblings and the budget are left alone.
+//! Planned restarts, by order or with a service that the child depends on: one child ends its life and begins a new one.
+//! Its siblings and the budget are left alone.
 //!
 //! Invariants:
-//! 1. Only a child that is up, and has not begun to end, is told to stop for such an order. All others refuse it.
+//! 1. Only a child that is up, and has not begun to end, is told to stop for this. All others refuse an order.
 //! 2. An order is answered by a start that begins after it was given. Orders that come before the old life is gone merge.
 //! 3. The child is started when its old life is gone, before any other event is taken. There are three exceptions: an
 //!    order has terminated it, the supervisor ends, or its group is being restarted and it is started with the group.
@@ -11,9 +12,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::action::Report;
-use crate::child::{ChildState, Ending, Held, Hold, Stage, State};
-use crate::children::ChildKey;
+use crate::child::{ChildState, Ending, Errand, Held, Hold, Stage, State};
+use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
+use crate::history::Renewed;
 use crate::inbox::Event;
 use crate::management::Done;
 use crate::order::{Answer, Order, OrderError, OrderId};
@@ -68,7 +70,7 @@ impl Core {
 }
 
 pub(crate) trait Renew: Kind {
-    /// Ends the present life of a child, and starts the next one.
+    /// Ends the present life of a child, and starts the next one, by order.
     fn renew_order(&mut self, call: OrderId, id: Arc<str>, reason: Arc<str>) -> Result<Done, OrderError> {
         let key = self.core().children.find(&id).ok_or(OrderError::NotFound)?;
         let Some(child) = self.core().children.get(key) else { return Err(OrderError::NotFound) };
@@ -102,28 +104,37 @@ pub(crate) trait Renew: Kind {
             (Ending::NotTold, Stage::Starting | Stage::Up | Stage::Ready) => {}
         }
         self.core_mut().renew(key, call, reason);
-        if self.stop_child(key, false) {
-            self.core_mut().wait_for(attempt);
-            self.wait_in_order(key);
-        }
+        self.core_mut().wait_for(attempt);
+        self.stop_for(attempt, Errand::Renew);
         Ok(Done::Later)
     }
 
-    /// Queues the start of the next life of a child that was stopped by such an order and is gone. `false` if there is
-    /// no such order, or something else decides about the child (invariant 3).
-    fn begin_again(&mut self, key: ChildKey) -> bool {
-        if !self.core().renewals.contains(key) || self.core().is_ending() || self.is_in_group(key) {
-            return false;
+    /// Ends the present life of a child, and starts the next one, because this service is ready in a new life. Dropped if
+    /// the life is over or ending (invariant 1), or if the spec does not ask for it any more.
+    fn renew_with(&mut self, attempt: Attempt, service: Arc<str>) {
+        let (key, core) = (attempt.child(), self.core_mut());
+        let at = core.meter.now();
+        if core.children.live_mut(attempt).is_none_or(|live| !live.goes_on()) {
+            return;
         }
+        let Some(child) = core.children.get_mut(key).filter(|child| child.spec.is_renewed_with(&service)) else {
+            return;
+        };
+        child.history_mut().renewed = Some(Box::new(Renewed { name: service.clone(), at }));
+        core.outbox.report(Report::Renewed { child: key, name: service });
+        self.stop_for(attempt, Errand::Renew);
+    }
+
+    /// Queues the start of the next life of a child that was stopped for it and is gone (invariant 3).
+    fn begin_again(&mut self, key: ChildKey) {
         let core = self.core_mut();
-        let Some(id) = core.children.get(key).map(|child| child.spec.id.clone()) else { return false };
+        let Some(id) = core.children.get(key).map(|child| child.spec.id.clone()) else { return };
         // Invariant 2.
         for (call, reason) in core.inbox.take_renewals(&id) {
             core.renew(key, call, reason);
         }
         core.hold_quietly(key, Hold::Queued, Held::ALONE);
         core.inbox.push_first(key);
-        true
     }
 }
 

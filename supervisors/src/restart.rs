@@ -10,15 +10,15 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Ending, Held, Hold, Live, Scope, Stage, State};
+use crate::child::{Held, Hold, Live, Scope, Stage, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::decision::Decision;
 use crate::exit::Exit;
-use crate::give_up::{BudgetLeft, GiveUpReason};
+use crate::give_up::{BudgetLeft, GiveUp, GiveUpReason};
 use crate::history::{Cause, Ended};
 use crate::inbox::Event;
-use crate::policy::{GiveUp, Policy};
+use crate::policy::Policy;
 use crate::rule::{ExitKind, RuleAction};
 use crate::spec::{AutoShutdown, ChildSpec, Restart};
 
@@ -204,23 +204,19 @@ impl Core {
         let failures = history.failures.get_or_insert_default();
         failures.window.note(rate, counts, since, now);
         let Some(seen) = failures.window.exceeded(rate) else { return };
-        let is_news = failures.over_rate.replace(seen).is_none();
-        if is_news {
+        if failures.over_rate.replace(seen).is_none() {
             self.outbox.report(Report::TooManyFailures { child: key, seen, exit: exit.clone() });
             self.inbox.push(Event::Overrate(attempt));
         }
-        if let Some(child) = self.children.get_mut(key) {
-            // The reason for what follows, if the child is up.
-            child.history_mut().cause = Some(Cause { exit, phase: None, rule: None, at: now });
-        }
+        // The reason for what follows, if the child is up.
+        history.cause = Some(Cause { exit, phase: None, rule: None, at: now });
     }
 
     /// Takes the decision about a life of which too many messages have failed. `None` if that is decided already.
     pub(crate) fn take_overrate(&mut self, attempt: Attempt) -> Option<Decision> {
-        let Live { stage, ending, .. } = self.children.live_mut(attempt)?;
         // Otherwise it is decided with the end.
-        let is_up = matches!(stage, Stage::Up | Stage::Ready) && *ending == Ending::NotTold;
-        let child = self.children.get_mut(attempt.child()).filter(|_| is_up)?;
+        self.children.live_mut(attempt).filter(|live| live.goes_on())?;
+        let child = self.children.get_mut(attempt.child())?;
         let seen = child.history_mut().take_overrate()?;
         Some(instead(&child.spec.policy_rule(), GiveUpReason::Failures(seen)))
     }

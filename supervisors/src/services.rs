@@ -23,14 +23,9 @@ impl Services {
         self.outlooks.get(name).copied().unwrap_or(Prospect::MayCome.into())
     }
 
-    /// Whether an outlook of this service was noted.
-    pub(crate) fn knows(&self, name: &str) -> bool {
-        self.outlooks.contains_key(name)
-    }
-
-    /// Notes the outlook of a service, and returns the one before.
-    pub(crate) fn note(&mut self, name: Arc<str>, outlook: Outlook) -> Outlook {
-        self.outlooks.insert(name, outlook).unwrap_or(Prospect::MayCome.into())
+    /// Notes the outlook of a service, and returns the one before, if there was one.
+    pub(crate) fn note(&mut self, name: Arc<str>, outlook: Outlook) -> Option<Outlook> {
+        self.outlooks.insert(name, outlook)
     }
 
     /// Forgets a service, and returns its latest outlook.

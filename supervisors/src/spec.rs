@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::dependency::{Dependency, DependencyGone};
 use crate::intensity::Intensity;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::Policy;
+use crate::policy_error::PolicyError;
 
 /// The choice of children that are restarted when one of them dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -148,33 +149,41 @@ impl Flags {
         if self.intensity.limit.is_some_and(|(_, period)| period.is_zero()) {
             return Err(SpecError::ZeroPeriod);
         }
-        let specs = specs.into_iter();
-        let mut ids = HashSet::with_capacity(specs.size_hint().0);
-        let mut renewed = Vec::new();
-        for spec in specs {
+        let specs: Vec<_> = specs.into_iter().collect();
+        let mut ids = HashSet::with_capacity(specs.len());
+        for spec in &specs {
             self.check_child(spec)?;
             if !ids.insert(&spec.id) {
                 return Err(SpecError::DuplicateId(spec.id.clone()));
             }
-            // Few specs have such dependencies.
-            let on = spec.dependencies().iter().filter(|on| on.restart);
-            renewed.extend(on.map(|on| (on.name.clone(), spec.id.clone(), ids.contains(&on.name))));
         }
-        for (service, dependent, is_elder) in renewed {
-            if ids.contains(&service) && self.is_circle(is_elder) {
-                return Err(SpecError::RestartCircle { service, dependent, strategy: self.strategy });
-            }
-        }
-        Ok(())
+        self.check_restarts(specs)
     }
 
-    /// Whether a new life of a dependent brings a new life to the service with which it is restarted, because the
-    /// strategy restarts both. `is_elder`: the service comes before its dependent.
-    pub(crate) fn is_circle(&self, is_elder: bool) -> bool {
-        match self.strategy {
+    /// Checks that no child is restarted with a sibling that the strategy restarts with the child. Takes the specs of all
+    /// children, in start order.
+    pub(crate) fn check_restarts<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
+        let strategy = self.strategy;
+        if strategy == Strategy::OneForOne {
+            return Ok(());
+        }
+        let (mut ids, mut renewed) = (HashSet::new(), Vec::new());
+        for spec in specs {
+            ids.insert(&spec.id);
+            // Few specs have such dependencies.
+            let on = spec.dependencies().iter().filter(|on| on.restart);
+            renewed.extend(on.map(|on| (&on.name, &spec.id, ids.contains(&on.name))));
+        }
+        let is_circle = |(service, _, is_elder): &(&Arc<str>, _, bool)| match strategy {
             Strategy::OneForOne => false,
-            Strategy::OneForAll => true,
-            Strategy::RestForOne => !is_elder,
+            Strategy::OneForAll => ids.contains(service),
+            Strategy::RestForOne => ids.contains(service) && !is_elder,
+        };
+        match renewed.into_iter().find(is_circle) {
+            Some((service, dependent, _)) => {
+                Err(SpecError::RestartCircle { service: service.clone(), dependent: dependent.clone(), strategy })
+            }
+            None => Ok(()),
         }
     }
 

@@ -15,8 +15,7 @@ use crate::children::{ChildKey, Children};
 use crate::core::Core;
 use crate::exit::Exit;
 use crate::machine::Machine;
-use crate::management::Done;
-use crate::order::{Order, OrderError, OrderId};
+use crate::order::OrderError;
 use crate::sequence::{Goal, Sequence};
 use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
 use crate::transitions::{Kind, Step, Transitions};
@@ -153,23 +152,6 @@ impl Kind for StaticMachine {
                 | ChildState::Starting,
             )
             | None => Err(OrderError::AlreadyPresent),
-        }
-    }
-
-    fn carry_out_own(&mut self, call: OrderId, order: Order) -> Result<Done, OrderError> {
-        match order {
-            Order::RestartChild(id) => self.restart_order(call, &id),
-            Order::DeleteChild(id) => self.delete_order(&id),
-            Order::Reconfigure(flags, specs) => self.reconfigure_order(call, flags, specs),
-            Order::Limit { .. } => Err(OrderError::WrongKind),
-            Order::StartChild(_)
-            | Order::TerminateChild(_)
-            | Order::Adjust(_)
-            | Order::Revive(_)
-            | Order::RenewChild { .. }
-            | Order::Read => {
-                unreachable!("an order for both kinds of supervisor")
-            }
         }
     }
 

@@ -1,27 +1,25 @@
 //! The course of a child, which both kinds of supervisor decide alike, and the few questions that each answers in its
 //! own way.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::Report;
-use crate::child::{Ending, Errand, Held, Stage, StartCall, State};
+use crate::child::{Errand, Held, StartCall};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::decision::Decision;
 use crate::dependency::Completion;
 use crate::exit::Exit;
 use crate::give_up::GiveUpReason;
-use crate::history::Renewed;
 use crate::inbox::Event;
-use crate::management::{Done, Manage};
-use crate::order::{Answer, Order, OrderError, OrderId};
+use crate::management::{Manage, OwnOrders};
+use crate::order::{Answer, OrderError};
 use crate::renewal::Renew;
 use crate::shutdown::Stop;
 use crate::spec::ChildSpec;
 
 /// The decisions that each kind of supervisor makes in its own way.
-pub(crate) trait Kind {
+pub(crate) trait Kind: OwnOrders {
     fn core(&self) -> &Core;
     fn core_mut(&mut self) -> &mut Core;
     /// Takes a step of the ordered work that goes before all events, if there is any.
@@ -39,8 +37,6 @@ pub(crate) trait Kind {
     fn try_again(&mut self, key: ChildKey, delay: Duration, held: Held);
     /// Refuses a child for which there is no room, or with a name that is taken.
     fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError>;
-    /// Carries out an order that only this kind of supervisor takes.
-    fn carry_out_own(&mut self, call: OrderId, order: Order) -> Result<Done, OrderError>;
     /// Whether the boot still waits for this child to come up, so that a failed start is fatal.
     fn is_booting(&self, _: ChildKey) -> bool {
         false
@@ -92,27 +88,18 @@ pub(crate) trait Transitions: Kind {
             Event::Exit(attempt) => {
                 let key = attempt.child();
                 let Some(ended) = self.core_mut().take_exit(attempt) else { return };
-                let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
                 self.core_mut().report_exit(key, &ended.exit);
-                let exit = ended.exit.clone();
                 let decision = self.core_mut().decide(key, ended);
-                if decision.is_rest() && is_significant {
-                    self.significant_ends(key, decision, exit);
-                } else {
-                    self.follow(key, decision);
-                }
+                self.conclude(key, decision);
             }
             Event::Retry(key) => {
                 let Some(decision) = self.core_mut().take_turn(key) else { return };
-                match decision.is_rest() {
-                    true => self.rest_or_park(key, decision),
-                    false => self.follow(key, decision),
-                }
-                if (decision == Decision::Park || decision.is_rest()) && !self.core().is_ending() {
+                self.conclude(key, decision);
+                if decision.goes_without_it() && !self.core().is_ending() {
                     self.start_left_behind();
                 }
             }
-            Event::Renew { attempt, name } => self.renew(attempt, name),
+            Event::Renew { attempt, name } => self.renew_with(attempt, name),
             Event::Overrate(attempt) => self.fail_by_rate(attempt),
             Event::Stop { exit, .. } => self.end(exit, false),
             Event::Order { call, order, .. } => self.carry_out(call, order),
@@ -133,42 +120,41 @@ pub(crate) trait Transitions: Kind {
         }
     }
 
-    /// Restarts a child with a service that it depends on: stops it, and starts it again when it is gone. No budget is
-    /// charged. Dropped if that life is over or ending, or if the spec does not ask for it any more.
-    fn renew(&mut self, attempt: Attempt, name: Arc<str>) {
-        let (key, core) = (attempt.child(), self.core_mut());
-        let at = core.meter.now();
-        let Some(child) = core.children.get_mut(key).filter(|child| child.spec.is_renewed_with(&name)) else { return };
-        let State::Live(live) = &mut child.state else { return };
-        let is_up = matches!(live.stage, Stage::Up | Stage::Ready) && live.ending == Ending::NotTold;
-        if live.attempt != attempt || !is_up {
-            return;
-        }
-        live.errand = Some(Box::new(Errand::Renew));
-        child.history_mut().renewed = Some(Box::new(Renewed { name: name.clone(), at }));
-        core.outbox.report(Report::Renewed { child: key, name });
-        if self.stop_child(key, false) {
-            self.wait_in_order(key);
+    /// Acts on a life of which too many messages have failed. If the supervisor goes on, the child is told to stop first.
+    fn fail_by_rate(&mut self, attempt: Attempt) {
+        let Some(decision) = self.core_mut().take_overrate(attempt) else { return };
+        if decision.goes_without_it() {
+            self.stop_for(attempt, Errand::Then(decision));
+        } else {
+            self.follow(attempt.child(), decision);
         }
     }
 
-    /// Acts on a life of which too many messages have failed. If the supervisor goes on, the child is told to stop first.
-    fn fail_by_rate(&mut self, attempt: Attempt) {
-        let key = attempt.child();
-        let Some(decision) = self.core_mut().take_overrate(attempt) else { return };
-        if !(decision.is_rest() || decision == Decision::Park) {
-            return self.follow(key, decision);
-        }
+    /// Tells a child that is up to stop, for what follows when it is gone.
+    fn stop_for(&mut self, attempt: Attempt, errand: Errand) {
         if let Some(live) = self.core_mut().children.live_mut(attempt) {
-            live.errand = Some(Box::new(Errand::Then(decision)));
+            live.errand = Some(Box::new(errand));
         }
-        if self.stop_child(key, false) {
-            self.wait_in_order(key);
+        if self.stop_child(attempt.child(), false) {
+            self.wait_in_order(attempt.child());
+        }
+    }
+
+    /// Carries out a decision about a child that has no process any more. If it is significant and rests, the supervisor
+    /// may end with it.
+    fn conclude(&mut self, key: ChildKey, decision: Decision) {
+        let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
+        if decision.is_rest() && is_significant {
+            self.core_mut().vacate(key);
+            self.significant_ends(key, decision);
+        } else {
+            self.follow(key, decision);
         }
     }
 
     /// Lets a significant child rest, and ends the supervisor if that child was the last one (OTP rules 74 to 76).
-    fn significant_ends(&mut self, key: ChildKey, decision: Decision, exit: Exit) {
+    fn significant_ends(&mut self, key: ChildKey, decision: Decision) {
+        let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
         let is_last = self.core().is_last_significant();
         // Dependents of the child are stopped soon: nothing else is decided about them.
         self.core_mut().expect_end(is_last);
@@ -179,18 +165,6 @@ pub(crate) trait Transitions: Kind {
             self.fail_boot(key, exit);
         } else if is_last {
             self.end(Exit::Shutdown, false);
-        }
-    }
-
-    /// Lets a child without a process rest, or parks it.
-    fn rest_or_park(&mut self, key: ChildKey, decision: Decision) {
-        let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
-        if decision.is_rest() && is_significant {
-            self.core_mut().vacate(key);
-            let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
-            self.significant_ends(key, decision, exit);
-        } else {
-            self.follow(key, decision);
         }
     }
 
@@ -283,15 +257,9 @@ pub(crate) trait Transitions: Kind {
         let stop_calls = child.and_then(|child| child.stop_calls.take());
         let is_ordered = stop_calls.is_some() || self.core().is_ending();
         match live.errand.filter(|_| !is_ordered).map(|errand| *errand) {
-            Some(Errand::Then(decision)) => self.rest_or_park(key, decision),
-            // A group that stops this child as well starts it too.
-            Some(Errand::Renew) if self.is_in_group(key) => {}
-            Some(Errand::Renew) => self.core_mut().start_after(key, Duration::ZERO, Held::ALONE),
-            Some(Errand::RenewWhenUp(_)) | None => {
-                if stop_calls.is_some() || !self.begin_again(key) {
-                    self.has_gone(key, exit, stop_calls.is_some());
-                }
-            }
+            Some(Errand::Then(decision)) => self.conclude(key, decision),
+            Some(Errand::Renew) if !self.is_in_group(key) => self.begin_again(key),
+            Some(Errand::Renew | Errand::RenewWhenUp(_)) | None => self.has_gone(key, exit, stop_calls.is_some()),
         }
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.core_mut().outbox.answer(call, Ok(Answer::Done));

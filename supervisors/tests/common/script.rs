@@ -133,7 +133,6 @@ impl Script {
         self
     }
 
-    /// It begins to end by itself.
     /// The supervisor of this name gave up for the whole tree, and is ending.
     pub(crate) fn ends_tree_below(&mut self, name: &str) -> &mut Self {
         let attempt = self.attempt(name);
@@ -141,6 +140,7 @@ impl Script {
         self
     }
 
+    /// It begins to end by itself.
     pub(crate) fn leaves(&mut self, name: &str, exit: Exit) -> &mut Self {
         self.sim.leaving(self.attempt(name), exit);
         self

@@ -4,7 +4,7 @@ use crate::common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
 use regrow_supervisors::{
     Adjustment, Backoff, ChildSpec, ChildState, Dependency, Flags, Intensity, Outlook, Policy, PolicyError, Prospect,
-    Readiness, Shutdown, SpecError, StaticMachine,
+    Readiness, Restart, Shutdown, SpecError, StaticMachine,
 };
 
 fn with_db(name: &str) -> ChildSpec {
@@ -142,9 +142,22 @@ fn under_rest_for_one_a_dependent_of_an_elder_is_started_once() {
 fn a_group_restart_that_begins_meanwhile_takes_the_dependent_along() {
     let group = regrow_supervisors::ExitRule::new(regrow_supervisors::RuleAction::RestartGroup);
     let hot = permanent("hot").policy(Policy::default().rule(group));
-    let mut tree = Script::new(OneForOne, [permanent("db"), with_db("api"), hot]);
+    let mut tree = Script::new(OneForOne, [permanent("db"), with_db("api"), hot.clone()]);
     tree.fails("db").expect(["start db"]).started("db").expect(["stop api"]).fails("hot").expect([]);
     tree.stopped("api").expect(["stop db"]).stopped("db").starts(["db", "api", "hot"]).expect([]);
+    // A temporary member of the group is forgotten, as ever (OTP rule 33).
+    let api = with_db("api").restart(Restart::Temporary);
+    let mut tree = Script::new(OneForOne, [permanent("db"), api, hot]);
+    tree.fails("db").expect(["start db"]).started("db").expect(["stop api"]).fails("hot").expect([]);
+    tree.stopped("api").expect(["forget api", "stop db"]).stopped("db").starts(["db", "hot"]).expect([]);
+}
+
+#[test]
+fn an_order_that_waits_while_it_stops_is_answered_by_the_same_new_life() {
+    let api = permanent("api").policy(Policy::default().depends_on([Dependency::ready("/x").restart()]));
+    let mut tree = Script::unbooted(OneForAll, [api]);
+    tree.elsewhere("/x", true).starts(["api"]).expect(["up"]).elsewhere("/x", false).elsewhere("/x", true);
+    tree.expect(["stop api"]).renew("api").stopped("api").starts(["api"]).expect(["answer 1 started api"]);
 }
 
 #[test]

@@ -98,6 +98,16 @@ fn bad_flags_or_specs_change_nothing() {
     tree.lists(["db", "web"]).has_spec(&permanent("db")).fails("db").starts(["db"]).expect([]);
 }
 
+// Found by reading: under the strategies with groups, a significant child that was not in the list was refused.
+#[test]
+fn only_the_specs_in_the_list_are_checked_alone() {
+    for strategy in [OneForOne, OneForAll, RestForOne] {
+        let any = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..flags(strategy, 9) };
+        let mut tree = Script::flagged(any, [transient("db").significant(true), permanent("web")]).boot();
+        tree.reconfigure(strategy, ["web"]).expect(["adopt web", "answer 1 done"]);
+    }
+}
+
 // OTP rule 72.
 #[test]
 fn it_waits_its_turn_like_any_order() {

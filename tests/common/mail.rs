@@ -165,11 +165,11 @@ pub(crate) async fn tree_of(child: ServiceChild<Job>) -> (Tree, Handle<Job>) {
     (tree, handle)
 }
 
-pub(crate) async fn until_state(handle: &Handle<Job>, state: ServiceState) -> ServiceStatus {
+pub(crate) async fn until_state<M: Send + 'static>(handle: &Handle<M>, state: ServiceState) -> ServiceStatus {
     soon(regrow::testing::until(handle.watch(), |status| status.state == state)).await
 }
 
-pub(crate) async fn until_generation(handle: &Handle<Job>, generation: u64) -> ServiceStatus {
+pub(crate) async fn until_generation<M: Send + 'static>(handle: &Handle<M>, generation: u64) -> ServiceStatus {
     let is_up = |status: &ServiceStatus| status.state == ServiceState::Up && status.generation == generation;
     soon(regrow::testing::until(handle.watch(), is_up)).await
 }

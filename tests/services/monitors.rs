@@ -12,6 +12,7 @@ use regrow::{
 use tokio::sync::oneshot;
 
 use crate::common::mail::*;
+use crate::common::tree::{Gate, in_hand};
 
 /// A service that writes down what it handles.
 #[derive(Clone, Default)]
@@ -102,9 +103,7 @@ async fn monitors(watcher: &Handle<Msg>, peer: &Handle<Job>) -> Monitor {
 async fn held(watcher: &Handle<Msg>) -> oneshot::Sender<()> {
     let (release, until) = oneshot::channel();
     watcher.cast(Msg::Hold(until)).unwrap();
-    while watcher.accounting().in_hand == 0 {
-        tokio::task::yield_now().await;
-    }
+    in_hand(watcher).await;
     release
 }
 
@@ -226,7 +225,7 @@ async fn a_monitor_of_oneself_tells_nothing_and_harms_nothing() {
     let monitor = inside(&watcher, |ctx| ctx.monitor(&ctx.handle(), Msg::Down)).await;
     let mut stream = watcher.monitor();
     watcher.cast(Msg::Crash).unwrap();
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
+    until_generation(&watcher, 2).await;
     assert_eq!(seen(&watcher).await, [""; 0]);
     assert!(monitor.is_over() && soon(stream.recv()).await.is_some_and(|down| down.generation == 1));
     assert_eq!(watcher.why().await.monitors, 1, "only the stream is left");
@@ -275,7 +274,7 @@ async fn what_does_not_run_is_told_at_once_and_what_has_not_started_is_not() {
     later.cast(()).unwrap();
     assert!(stream.try_recv().is_none());
     soon(app.start_child(starts.mailbox(mailbox))).await.unwrap();
-    soon(regrow::testing::until(later.watch(), |status| status.state == ServiceState::Down)).await;
+    until_state(&later, ServiceState::Down).await;
     assert_eq!(seen(&watcher).await.last().unwrap(), "later#1 failed 1");
     assert!(soon(stream.recv()).await.is_some_and(|down| down.ends == 1) && stream.try_recv().is_none());
     soon(tree.shutdown()).await;
@@ -290,7 +289,7 @@ async fn a_monitor_ends_with_the_life_that_made_it_and_so_does_its_report() {
     restart(&peer, panics()).await;
     assert_eq!(watcher.accounting().queued, 1);
     watcher.kill().unwrap();
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
+    until_generation(&watcher, 2).await;
     drop(release);
     assert_eq!(seen(&watcher).await, [""; 0], "the next life has not asked for it");
     assert!(monitor.is_over());
@@ -323,7 +322,7 @@ async fn demonitor_also_calls_off_the_report_that_is_queued() {
     // A context that outlived its incarnation makes none.
     let old = inside(&watcher, Context::clone).await;
     watcher.cast(Msg::Crash).unwrap();
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
+    until_generation(&watcher, 2).await;
     assert!(old.monitor(&peer, Msg::Down).is_over() && peer.why().await.monitors == 0);
 }
 
@@ -347,7 +346,7 @@ async fn a_closure_that_panics_ends_the_watching_incarnation_and_not_the_peer() 
     let own = peer.clone();
     inside(&watcher, move |ctx| ctx.monitor(&own, |_| panic!("a closure that panics"))).await;
     restart(&peer, leaves()).await;
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
+    until_generation(&watcher, 2).await;
     let exit = inside(&watcher, |ctx| ctx.last_exit().cloned()).await.unwrap();
     assert!(matches!(&exit, Exit::Panicked(panic) if &*panic.message == "a closure that panics"), "{exit}");
     assert!(matches!(through(&peer, |ctx| ctx.last_exit().cloned()).await, Some(Exit::Normal)));
@@ -362,7 +361,7 @@ async fn a_closure_that_panics_ends_the_watching_incarnation_and_not_the_peer() 
     restart(&peer, leaves()).await;
     restart(&peer, leaves()).await;
     drop(release);
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 3)).await;
+    until_generation(&watcher, 3).await;
     assert!(watcher.accounting().is_balanced());
 }
 
@@ -413,26 +412,22 @@ async fn threads_watch_and_are_watched() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn an_abandoned_life_is_told_as_killed() {
-    let gate = Arc::new((Mutex::new(false), std::sync::Condvar::new()));
+    let gate = Gate::default();
     let peer = worker("peer").shutdown(Shutdown::Kill).abandon(Abandon::After(Duration::from_millis(20)));
     let (tree, peer, watcher) = tree_of(peer, faithful()).await;
     let held = gate.clone();
     let blocks = run(async move |_| {
-        let (is_open, opened) = &*held;
-        drop(opened.wait_while(is_open.lock().unwrap(), |is_open| !*is_open).unwrap());
+        held.pass();
         Ok(())
     });
     peer.cast(blocks).unwrap();
-    while peer.accounting().in_hand == 0 {
-        tokio::task::yield_now().await;
-    }
+    in_hand(&peer).await;
     let mut stream = peer.monitor();
     peer.kill().unwrap();
     let down = soon(stream.recv()).await.unwrap();
     assert!(matches!((&down.exit, down.generation, down.ends), (Some(Exit::Killed), 1, 1)), "{down}");
     until_generation(&peer, 2).await;
-    *gate.0.lock().unwrap() = true;
-    gate.1.notify_all();
+    gate.open();
     soon(async {
         while seen(&watcher).await.is_empty() {
             tokio::task::yield_now().await;
@@ -465,7 +460,7 @@ async fn very_many_monitors_of_one_peer() {
     let lines = seen(&watcher).await;
     assert!(lines.len() == many && lines.iter().all(|line| line == "peer#2 panicked 2"));
     watcher.cast(Msg::Crash).unwrap();
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
+    until_generation(&watcher, 2).await;
     assert_eq!(peer.why().await.monitors, 0);
     soon(tree.shutdown()).await;
 }

@@ -14,17 +14,11 @@ use regrow::{
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::common::mail::hold;
+use crate::common::mail::busy;
 use crate::common::partitions::{app, cache_of};
 use crate::common::pool;
-use crate::common::tree::{Census, MS, Resident, SEC, Slow, in_hand, soon};
+use crate::common::tree::{Census, MS, Resident, SEC, Slow, in_hand, soon, turns};
 use crate::common::worker::{Job, answers, generation, idle, run, worker};
-
-async fn turns(number: usize) {
-    for _ in 0..number {
-        tokio::task::yield_now().await;
-    }
-}
 
 /// Tables that are empty whenever nothing is under way.
 fn assert_nothing_is_under_way(tables: &std::collections::BTreeMap<&'static str, usize>, about: &str) {
@@ -151,9 +145,7 @@ async fn keys_keep_their_order_while_partitions_are_killed_parked_and_restarted_
 async fn a_service_that_is_restarted_by_order_does_not_close_its_mailbox_for_want_of_work() {
     let tree = Supervisor::one_for_one("app").child(worker("a").restart(Restart::Transient)).start().await.unwrap();
     let a = tree.lookup::<Job>("app/a").unwrap();
-    let (job, mut held) = hold();
-    a.cast(job).unwrap();
-    held.begun().await;
+    let held = busy(&a).await;
     let order = tokio::spawn({
         let a = a.clone();
         async move { a.restart("new settings").await }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::common::mail::{self, Gate, gated};
 use crate::common::pool::{app, hang, hung, pool};
-use crate::common::tree::{Census, Inert, Resident, Slow, Starter, Starting, Starts, soon, up};
+use crate::common::tree::{Census, Inert, Resident, Slow, Starter, Starting, Starts, soon, turns, up};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_tasks_at_once_start_exactly_one() {
@@ -76,9 +76,7 @@ async fn a_child_that_is_stopping_is_waited_for() {
 async fn all_wait(pool: &regrow::DynamicHandle) {
     // A question is answered after the orders before it.
     soon("a count", pool.count_children()).await.unwrap();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    turns(100).await;
 }
 
 #[tokio::test]

@@ -1,21 +1,20 @@
 //! Restarts by order, resizes, `get_or_start`, ends for want of work, monitors and give-ups, at the same time.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 use regrow::testing::{Journal, tables};
 use regrow::{
-    Child, Context, DynamicSupervisor, Exit, GetOrStartError, GiveUp, Handle, Intensity, OnRestart, Partitions, Policy,
-    Reply, ResizeError, Restart, RestartError, Service, ServiceChild, ServiceState, StartChildError, Strategy,
-    Supervisor, Tree,
+    Child, Context, DynamicSupervisor, Exit, GetOrStartError, GiveUp, Handle, Intensity, OnRestart, Policy, Reply,
+    ResizeError, Restart, RestartError, Service, ServiceChild, ServiceState, StartChildError, Strategy, Supervisor,
+    Tree,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::common::mail::busy;
-use crate::common::partitions::{app, cache_of};
+use crate::common::partitions::{Number, Seen, app, cache_of, counting};
 use crate::common::pool;
 use crate::common::tree::{Census, MS, Resident, SEC, Slow, in_hand, soon, turns};
 use crate::common::worker::{Job, answers, generation, idle, run, worker};
@@ -27,51 +26,22 @@ fn assert_nothing_is_under_way(tables: &std::collections::BTreeMap<&'static str,
     }
 }
 
-/// Notes the numbers that it gets for each key, with its partition's faults.
-struct Counting {
-    seen: Arc<Mutex<HashMap<u64, Vec<u64>>>>,
-    dice: Rng,
-    panics: bool,
-}
-
-struct Number {
-    key: u64,
-    number: u64,
-}
-
-impl Service for Counting {
-    type Msg = Number;
-
-    async fn handle(&mut self, Number { key, number }: Number, _: &mut Context<Self>) -> anyhow::Result<()> {
-        turns(self.dice.usize(0..4)).await;
-        self.seen.lock().unwrap().entry(key).or_default().push(number);
-        turns(self.dice.usize(0..2)).await;
-        anyhow::ensure!(!self.panics || self.dice.u8(0..30) > 0, "as drawn");
-        Ok(())
-    }
-}
-
 /// Partitions are killed, fail, are parked, restarted by order and rolled while keys are handed over. No key's messages
 /// change places, and no mailbox stays held.
 #[tokio::test(start_paused = true)]
 async fn keys_keep_their_order_while_partitions_are_killed_parked_and_restarted_by_order() {
     for seed in 0..80_u64 {
         let mut random = Rng::with_seed(seed);
-        let seen: Arc<Mutex<HashMap<u64, Vec<u64>>>> = Arc::default();
-        let (dice, panics) = (Mutex::new(random.fork()), seed % 2 == 0);
+        let seen = Seen::default();
+        let (dice, fails) = (Mutex::new(random.fork()), seed % 2 == 0);
         let parks = seed % 3 == 0;
         let noted = seen.clone();
         let made = cache_of(1 + random.usize(0..3), move |_| {
-            let (seen, dice) = (noted.clone(), Mutex::new(dice.lock().unwrap().fork()));
-            let child = Child::service("p", move |_| {
-                let (seen, dice) = (seen.clone(), dice.lock().unwrap().fork());
-                async move { Ok(Counting { seen, dice, panics }) }
-            });
+            let child = counting(&noted, dice.lock().unwrap().fork(), fails);
             let policy = Policy::default().budget(Intensity::new(2, SEC)).on_give_up(GiveUp::park(20 * MS));
-            let child = if parks { child.policy(policy) } else { child };
-            child.unbounded()
+            if parks { child.policy(policy) } else { child }
         });
-        let (tree, cache): (Tree, Partitions<Number>) = app(made).await;
+        let (tree, cache) = app(made).await;
         let is_over = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         let mut others = JoinSet::new();

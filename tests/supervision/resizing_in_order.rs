@@ -1,14 +1,13 @@
 //! A resize keeps the order of each key's messages: the old partition hands its keys over.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
-use regrow::{Child, Context, Partitions, ResizeError, Service, ServiceChild, ServiceState, Tree};
+use regrow::{Partitions, ResizeError, ServiceState};
 
 use crate::common::mail::{Log, busy};
-use crate::common::partitions::{app, cache_of, is_gone};
+use crate::common::partitions::{Number, Seen, app, cache_of, counting, is_gone};
 use crate::common::tree::{SEC, in_hand, soon, turns, worked_off};
 use crate::common::worker::{Job, answers, idle, run, worker};
 
@@ -173,46 +172,16 @@ async fn the_end_of_the_supervisor_or_of_a_partition_ends_the_hold() {
     }
 }
 
-/// Notes the numbers that it gets for each key.
-struct Counting {
-    seen: Arc<Mutex<HashMap<u64, Vec<u64>>>>,
-    dice: Rng,
-}
-
-struct Number {
-    key: u64,
-    number: u64,
-}
-
-impl Service for Counting {
-    type Msg = Number;
-
-    async fn handle(&mut self, Number { key, number }: Number, _: &mut Context<Self>) -> anyhow::Result<()> {
-        turns(self.dice.usize(0..4)).await;
-        self.seen.lock().unwrap().entry(key).or_default().push(number);
-        Ok(())
-    }
-}
-
-fn counting(seen: &Arc<Mutex<HashMap<u64, Vec<u64>>>>, index: usize) -> ServiceChild<Number> {
-    let seen = seen.clone();
-    let child = Child::service("p", move |_| {
-        let (seen, dice) = (seen.clone(), Rng::with_seed(index as u64));
-        async { Ok(Counting { seen, dice }) }
-    });
-    child.unbounded()
-}
-
 // pulsar #23603: the order of one key was lost when partitions were resized. On one thread, because on several one may be
 // suspended between its look-up and its send for longer than a resize takes.
 #[tokio::test]
 async fn from_1_to_100_over_many_resizes_each_key_stays_in_order() {
     for seed in 0..60_u64 {
         let mut random = Rng::with_seed(seed);
-        let seen = Arc::default();
-        let (tree, cache): (Tree, Partitions<Number>) = app(cache_of(1 + random.usize(0..3), {
-            let seen = Arc::clone(&seen);
-            move |index| counting(&seen, index)
+        let seen = Seen::default();
+        let (tree, cache) = app(cache_of(1 + random.usize(0..3), {
+            let seen = seen.clone();
+            move |index| counting(&seen, Rng::with_seed(index as u64), false)
         }))
         .await;
         let is_over = Arc::new(AtomicBool::new(false));

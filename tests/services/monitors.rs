@@ -1,117 +1,18 @@
 //! Monitors: a service, or other code, is told of the end of each incarnation of a peer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
 use regrow::{
-    Abandon, Child, Context, Exit, Handle, Inbox, Monitor, Overflow, PeerDown, Reply, Restart, Service, ServiceChild,
-    ServiceState, Shutdown, Strategy, Supervisor, Tree, ignore,
+    Abandon, Child, Context, Exit, Inbox, Monitor, Overflow, PeerDown, Restart, Service, ServiceState, Shutdown,
+    Strategy, ignore,
 };
-use tokio::sync::oneshot;
 
 use crate::common::mail::*;
 use crate::common::tree::{Gate, in_hand};
-
-/// A service that writes down what it handles.
-#[derive(Clone, Default)]
-struct Watcher(Arc<Mutex<Vec<String>>>);
-
-type Work = Box<dyn FnOnce(&Context<Watcher>) + Send>;
-
-enum Msg {
-    Down(PeerDown),
-    Note(u64),
-    Hold(oneshot::Receiver<()>),
-    Do(Work),
-    Seen(Reply<Vec<String>>),
-    Crash,
-}
-
-impl Service for Watcher {
-    type Msg = Msg;
-    async fn handle(&mut self, msg: Msg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
-        let line = match msg {
-            Msg::Down(PeerDown { path, generation, exit, ends, .. }) => {
-                let exit = exit.map_or("none".to_owned(), |exit| exit.kind().to_string());
-                let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
-                format!("{name}#{generation} {exit} {ends}")
-            }
-            Msg::Note(number) => number.to_string(),
-            Msg::Hold(until) => {
-                let _ = until.await;
-                return Ok(());
-            }
-            Msg::Do(work) => {
-                work(ctx);
-                return Ok(());
-            }
-            Msg::Seen(reply) => {
-                reply.send(self.0.lock().unwrap().clone());
-                return Ok(());
-            }
-            Msg::Crash => anyhow::bail!("as ordered"),
-        };
-        self.0.lock().unwrap().push(line);
-        Ok(())
-    }
-}
-
-/// A watcher without monitors of its own.
-fn watcher() -> ServiceChild<Msg> {
-    let lines = Watcher::default();
-    Child::service_with("watcher", lines, |lines, _| async { Ok(lines) })
-}
-
-/// A watcher that monitors the peer in each of its lives.
-fn faithful() -> ServiceChild<Msg> {
-    let lines = Watcher::default();
-    Child::service_with("watcher", lines, |lines, ctx: Context<Watcher>| async move {
-        ctx.monitor(&ctx.lookup::<Job>("peer")?, Msg::Down);
-        Ok(lines)
-    })
-}
-
-async fn tree_of(peer: impl Into<Child>, watcher: ServiceChild<Msg>) -> (Tree, Handle<Job>, Handle<Msg>) {
-    let tree = soon(forgiving(Strategy::OneForOne).child(peer).child(watcher).start()).await.unwrap();
-    let (peer, watcher) = (tree.lookup("app/peer").unwrap(), tree.lookup("app/watcher").unwrap());
-    (tree, peer, watcher)
-}
-
-async fn seen(watcher: &Handle<Msg>) -> Vec<String> {
-    soon(watcher.call(Msg::Seen)).await.unwrap()
-}
-
-/// Runs a closure in the watcher, and returns its result.
-async fn inside<T: Send + 'static>(
-    watcher: &Handle<Msg>,
-    work: impl FnOnce(&Context<Watcher>) -> T + Send + 'static,
-) -> T {
-    let (told, tell) = oneshot::channel();
-    let work = move |ctx: &Context<Watcher>| drop(told.send(work(ctx)));
-    watcher.cast(Msg::Do(Box::new(work))).unwrap();
-    soon(tell).await.unwrap()
-}
-
-async fn monitors(watcher: &Handle<Msg>, peer: &Handle<Job>) -> Monitor {
-    let peer = peer.clone();
-    inside(watcher, move |ctx| ctx.monitor(&peer, Msg::Down)).await
-}
-
-/// Keeps the watcher busy until the returned end is dropped.
-async fn held(watcher: &Handle<Msg>) -> oneshot::Sender<()> {
-    let (release, until) = oneshot::channel();
-    watcher.cast(Msg::Hold(until)).unwrap();
-    in_hand(watcher).await;
-    release
-}
-
-async fn restart(peer: &Handle<Job>, end: Job) {
-    let generation = peer.generation();
-    peer.cast(end).unwrap();
-    until_generation(peer, generation + 1).await;
-}
+use crate::watcher::{Msg, faithful, held, inside, monitors, restart, seen, tree_of, watcher};
 
 // Case t24 of the reports: a watch of the status is coalesced, and has no exit.
 #[tokio::test]
@@ -281,52 +182,6 @@ async fn what_does_not_run_is_told_at_once_and_what_has_not_started_is_not() {
 }
 
 #[tokio::test]
-async fn a_monitor_ends_with_the_life_that_made_it_and_so_does_its_report() {
-    let (tree, peer, watcher) = tree_of(worker("peer"), watcher()).await;
-    let letters = tree.dead_letters();
-    let monitor = monitors(&watcher, &peer).await;
-    let release = held(&watcher).await;
-    restart(&peer, panics()).await;
-    assert_eq!(watcher.accounting().queued, 1);
-    watcher.kill().unwrap();
-    until_generation(&watcher, 2).await;
-    drop(release);
-    assert_eq!(seen(&watcher).await, [""; 0], "the next life has not asked for it");
-    assert!(monitor.is_over());
-    restart(&peer, panics()).await;
-    assert_eq!(seen(&watcher).await, [""; 0]);
-    let books = watcher.accounting();
-    assert!(books.is_balanced() && books.dead_lettered == 1 && letters.is_empty(), "{books}");
-    assert_eq!(peer.why().await.monitors, 0);
-    soon(tree.shutdown()).await;
-}
-
-#[tokio::test]
-async fn demonitor_also_calls_off_the_report_that_is_queued() {
-    let (_tree, peer, watcher) = tree_of(worker("peer"), watcher()).await;
-    let [first, second] = [monitors(&watcher, &peer).await, monitors(&watcher, &peer).await];
-    assert!(!first.is_over() && peer.why().await.monitors == 2);
-    let release = held(&watcher).await;
-    restart(&peer, panics()).await;
-    assert_eq!(watcher.accounting().queued, 2);
-    first.demonitor();
-    first.clone().demonitor();
-    drop(release);
-    assert_eq!(seen(&watcher).await, ["peer#1 panicked 1"], "that of the other monitor");
-    assert!(first.is_over() && !second.is_over());
-    second.demonitor();
-    restart(&peer, panics()).await;
-    assert_eq!(seen(&watcher).await.len(), 1);
-    let books = watcher.accounting();
-    assert!(books.is_balanced() && books.dead_lettered == 1, "{books}");
-    // A context that outlived its incarnation makes none.
-    let old = inside(&watcher, Context::clone).await;
-    watcher.cast(Msg::Crash).unwrap();
-    until_generation(&watcher, 2).await;
-    assert!(old.monitor(&peer, Msg::Down).is_over() && peer.why().await.monitors == 0);
-}
-
-#[tokio::test]
 async fn a_report_that_was_shed_is_followed_by_the_next_one() {
     let small = faithful().capacity(1).overflow(Overflow::DropOldest);
     let (_tree, peer, watcher) = tree_of(worker("peer"), small).await;
@@ -438,33 +293,6 @@ async fn an_abandoned_life_is_told_as_killed() {
     soon(tree.shutdown()).await;
 }
 
-// The list of a peer does not grow with monitors that are over, and one end tells all of them.
-#[tokio::test]
-async fn very_many_monitors_of_one_peer() {
-    let many = 100_000;
-    let (tree, peer, watcher) = tree_of(worker("peer"), watcher()).await;
-    let own = peer.clone();
-    inside(&watcher, move |ctx| {
-        for _ in 0..many {
-            ctx.monitor(&own, Msg::Down).demonitor();
-            ctx.monitor(&own, Msg::Down);
-        }
-    })
-    .await;
-    assert_eq!(peer.why().await.monitors, many);
-    let release = held(&watcher).await;
-    restart(&peer, panics()).await;
-    restart(&peer, panics()).await;
-    assert_eq!(watcher.accounting().queued, many as u64, "one for each");
-    drop(release);
-    let lines = seen(&watcher).await;
-    assert!(lines.len() == many && lines.iter().all(|line| line == "peer#2 panicked 2"));
-    watcher.cast(Msg::Crash).unwrap();
-    until_generation(&watcher, 2).await;
-    assert_eq!(peer.why().await.monitors, 0);
-    soon(tree.shutdown()).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_end_is_counted_once_whatever_happens_at_the_same_time() {
     for seed in 0..12 {
@@ -514,16 +342,4 @@ async fn every_end_is_counted_once_whatever_happens_at_the_same_time() {
         assert_eq!(soon(listens).await.unwrap(), lives, "seed {seed}: and the last one too");
         assert!(watcher.accounting().is_balanced());
     }
-}
-
-#[tokio::test]
-async fn a_tree_that_is_dropped_ends_its_streams() {
-    let tree = soon(Supervisor::one_for_one("app").child(worker("peer")).start()).await.unwrap();
-    let mut stream = tree.lookup::<Job>("app/peer").unwrap().monitor();
-    drop(tree);
-    let mut ends = 0;
-    while let Some(down) = soon(stream.recv()).await {
-        ends += down.ends;
-    }
-    assert_eq!(ends, 1);
 }

@@ -1,4 +1,4 @@
-//! What running code asks about itself and its tree: a stop, the number of tries, reasons, events, dead letters.
+//! Questions of running code about itself and its tree: a stop, the number of tries, reasons, events, dead letters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

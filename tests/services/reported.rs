@@ -1,4 +1,4 @@
-//! What users reported as missing or surprising, each played with the calls that there are for it now.
+//! Cases that users reported as missing or surprising, each played with the calls that there are for it now.
 
 use std::sync::{Arc, Mutex};
 

@@ -14,10 +14,10 @@ struct Moody;
 
 enum Mood {
     Good(Reply<()>),
-    /// It calls the message failed, so often.
+    /// Calls the message failed, this many times.
     Fails(u32, Reply<()>),
     Crashes,
-    /// It calls the message failed, and crashes with it.
+    /// Calls the message failed, and crashes with it.
     FailsAndCrashes,
 }
 

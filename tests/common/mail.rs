@@ -215,6 +215,13 @@ pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("this should not hang")
 }
 
+/// Runs `code` on a thread that knows nothing of a runtime, and waits for its result.
+pub(crate) async fn on_a_thread<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -> T {
+    let (told, tell) = oneshot::channel();
+    thread::spawn(move || told.send(code()).ok());
+    soon(tell).await.unwrap()
+}
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {

@@ -42,6 +42,16 @@ pub(crate) async fn stands(tree: &Tree, path: &str, state: ServiceState) {
     soon(path, until(watch, |status| status.state == state)).await;
 }
 
+/// Waits until there is a child with this path, and it is starting.
+pub(crate) async fn starting(tree: &Tree, path: &str) {
+    let starts = async {
+        while tree.directory().status(path).is_none_or(|status| status.state != ServiceState::Starting) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(path, starts).await;
+}
+
 /// Waits until the service is parked.
 pub(crate) async fn parked<M: Send + 'static>(handle: &Handle<M>) {
     soon("parked", until(handle.watch(), |status| matches!(status.state, ServiceState::Parked { .. }))).await;

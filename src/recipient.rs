@@ -127,7 +127,7 @@ impl<A> Recipient<A> {
     ///
     /// # Panics
     ///
-    /// As [`cast`](Self::cast) and [`Handle::send`] do.
+    /// The same as [`cast`](Self::cast) and [`Handle::send`].
     pub fn send(&self, message: A) -> impl Future<Output = Result<(), RecipientError>> + Send {
         self.to.send(message)
     }
@@ -140,7 +140,7 @@ impl<A> Recipient<A> {
     ///
     /// # Panics
     ///
-    /// As [`cast`](Self::cast) does.
+    /// The same as [`cast`](Self::cast).
     pub fn blocking_send(&self, message: A) -> Result<(), RecipientError> {
         self.to.blocking_send(message)
     }

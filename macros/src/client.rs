@@ -91,10 +91,10 @@ impl Expansion {
     }
 
     fn client_method(&self, request: &Request) -> TokenStream {
-        let Request { name, variant, cfgs, docs, deprecated, .. } = request;
+        let Request { name, variant, cfgs, deprecated, .. } = request;
         let (regrow, visibility) = (self.regrow(), &self.options.visibility);
         let (message, message_type, reply) = (&self.message, self.message_type(), local("reply"));
-        let docs = self.docs(request, docs);
+        let docs = self.docs(request);
         let parameters = request.fields().map(|(name, ty)| quote!(#name: #ty));
         let names: Vec<&Ident> = request.fields().map(|(name, _)| name).collect();
         let (returned, body) = match request.answer() {

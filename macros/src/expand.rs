@@ -80,8 +80,8 @@ impl Expansion {
         let (attributes, docs) = (&block.attributes, format!(" Messages of `{}`.", block.name));
         let derives = (!derives.is_empty()).then(|| quote!(#[derive(#(#derives),*)]));
         let variants = block.requests.iter().map(|request| {
-            let Request { variant, docs, cfgs, .. } = request;
-            let docs = self.docs(request, docs);
+            let Request { variant, cfgs, .. } = request;
+            let docs = self.docs(request);
             let mut fields: Vec<TokenStream> = request.fields().map(|(_, ty)| ty.to_token_stream()).collect();
             if let Some(answer) = request.answer() {
                 let ty = &answer.ty;
@@ -103,7 +103,8 @@ impl Expansion {
     }
 
     /// The docs of a request: those of its method, or a line that names it.
-    pub(crate) fn docs(&self, request: &Request, docs: &[syn::Attribute]) -> TokenStream {
+    pub(crate) fn docs(&self, request: &Request) -> TokenStream {
+        let docs = &request.docs;
         if docs.is_empty() {
             let line = format!(" `{}::{}`.", self.block.name, request.name.unraw());
             quote!(#[doc = #line])
@@ -144,8 +145,8 @@ impl Expansion {
         let regrow = self.regrow();
         let (attributes, service, message_type) = (&self.block.attributes, &self.block.service, self.message_type());
         let (implementation, _, clause) = self.block.generics.split_for_impl();
-        let (requests, is_context) =
-            (&self.block.requests, |parameter: &Parameter| matches!(parameter, Parameter::Context));
+        let requests = &self.block.requests;
+        let is_context = |parameter: &Parameter| matches!(parameter, Parameter::Context);
         let uses_context = requests.iter().flat_map(|request| &request.parameters).any(is_context);
         let (msg, ctx) = (local("msg"), local(if uses_context { "ctx" } else { "_ctx" }));
         // Without the messages that a `cfg` takes away, the context may be unused, and the enum empty.
@@ -153,8 +154,8 @@ impl Expansion {
         let cfgs = cfgs.then(|| quote!(#[allow(unused_variables, unreachable_code)]));
         let deprecated = requests.iter().any(|request| !request.deprecated.is_empty());
         let deprecated = deprecated.then(|| quote!(#[allow(deprecated)]));
-        let arms = self.block.requests.iter().map(|request| self.arm(request, &ctx));
-        let labels = self.block.requests.iter().map(|request| {
+        let arms = requests.iter().map(|request| self.arm(request, &ctx));
+        let labels = requests.iter().map(|request| {
             let (cfgs, pattern, name) = (&request.cfgs, self.pattern(request), request.name.unraw().to_string());
             quote!(#(#cfgs)* #pattern => #name)
         });

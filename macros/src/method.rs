@@ -61,7 +61,7 @@ impl Request {
         }
     }
 
-    /// Reads a method below `#[call]` or `#[cast]`; `error` is that of `#[call(error = T)]`.
+    /// Reads a method below `#[call]` or `#[cast]`.
     pub(crate) fn read(method: &ImplItemFn, service: &Type, mark: Mark) -> Result<Self> {
         let signature = &method.sig;
         check_signature(signature)?;

@@ -2,7 +2,7 @@
 
 use quote::{ToTokens, format_ident};
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, Ident, Pat, PatType, Result, Signature, Type};
+use syn::{Error, FnArg, Ident, Pat, PatType, PathSegment, Result, Signature, Type};
 
 use crate::mark::Mark;
 use crate::types::{arguments, bare, check_owned, last_segment, without_self};
@@ -98,17 +98,22 @@ fn field(argument: &PatType, number: usize, before: &[Parameter]) -> Ident {
     name.ok().filter(|name| !is_taken(name)).unwrap_or_else(otherwise)
 }
 
+/// Returns the last segment of a type with this name, and whether the type is a reference to it.
+fn named<'a>(ty: &'a Type, name: &str) -> Option<(&'a PathSegment, bool)> {
+    let (inside, is_reference) = match bare(ty) {
+        Type::Reference(reference) => (&*reference.elem, true),
+        other => (other, false),
+    };
+    last_segment(inside).filter(|segment| segment.ident == name).map(|segment| (segment, is_reference))
+}
+
 /// Whether the argument is the context.
 fn is_context(ty: &Type, service: &Type) -> Result<bool> {
     let is_of_service = |ty: &Type| {
         last_segment(ty).is_some_and(|segment| segment.ident == "Self")
             || bare(ty).to_token_stream().to_string() == service.to_token_stream().to_string()
     };
-    let (inside, is_reference) = match bare(ty) {
-        Type::Reference(reference) => (&*reference.elem, true),
-        other => (other, false),
-    };
-    let Some(segment) = last_segment(inside).filter(|segment| segment.ident == "Context") else { return Ok(false) };
+    let Some((segment, is_reference)) = named(ty, "Context") else { return Ok(false) };
     match arguments(segment)[..] {
         [of] if is_reference && is_of_service(of) => Ok(true),
         [of] if is_of_service(of) => {
@@ -126,11 +131,7 @@ fn is_context(ty: &Type, service: &Type) -> Result<bool> {
 
 /// Returns `T` of `Reply<T>`.
 fn reply_of(ty: &Type) -> Result<Option<Type>> {
-    let (inside, is_reference) = match bare(ty) {
-        Type::Reference(reference) => (&*reference.elem, true),
-        other => (other, false),
-    };
-    let Some(segment) = last_segment(inside).filter(|segment| segment.ident == "Reply") else { return Ok(None) };
+    let Some((segment, is_reference)) = named(ty, "Reply") else { return Ok(None) };
     match arguments(segment)[..] {
         [_] if is_reference => Err(Error::new_spanned(
             ty,

@@ -88,7 +88,7 @@ pub(crate) fn arguments(segment: &PathSegment) -> Vec<&Type> {
 /// A `Result` as it is written, under whatever path.
 pub(crate) struct Written<'a> {
     pub(crate) ok: Option<&'a Type>,
-    pub(crate) error: Option<&'a Type>,
+    error: Option<&'a Type>,
     path: &'a Path,
 }
 

@@ -47,7 +47,7 @@ impl<M, T, E> Request<M, T, E> {
     ///
     /// # Panics
     ///
-    /// As `Call::within` does.
+    /// The same as `Call::within`.
     pub fn within(self, limit: Duration) -> Self {
         Self { call: self.call.within(limit) }
     }

@@ -142,7 +142,7 @@ impl<M: Send + 'static> Partitions<M> {
     ///
     /// # Panics
     ///
-    /// As `resize`.
+    /// The same as `resize`.
     pub async fn resize_now(&self, partitions: usize) -> Result<(), ResizeError> {
         self.resize_by(partitions, false).await
     }

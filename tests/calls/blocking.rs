@@ -1,21 +1,11 @@
 //! Talking to services from code that is not async.
 
-use std::thread;
 use std::time::Duration;
 
 use regrow::{CallError, Child, Exit, Handle, Inbox, Refusal, Reply, Restart, Strategy, Tree};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::common::mail::*;
-
-/// Runs `code` on a thread that knows nothing of a runtime, and waits for what it says.
-async fn on_a_thread<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -> T {
-    let (told, tell) = oneshot::channel();
-    thread::spawn(move || {
-        let _ = told.send(code());
-    });
-    soon(tell).await.unwrap()
-}
 
 #[tokio::test]
 async fn a_blocking_call_ends_in_its_answer() {

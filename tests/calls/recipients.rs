@@ -14,6 +14,7 @@ use regrow::{
 use tokio::task::JoinSet;
 
 use crate::common::mail::soon;
+use crate::common::tree::in_hand;
 
 #[derive(Debug, Clone, PartialEq)]
 struct Line(u64);
@@ -65,12 +66,6 @@ fn disk(lines: &Lines) -> regrow::ServiceChild<Disk> {
 fn held() -> (Disk, tokio::sync::oneshot::Sender<()>) {
     let (release, until) = tokio::sync::oneshot::channel();
     (Disk::Hold(until), release)
-}
-
-async fn in_hand(handle: &Handle<Disk>) {
-    while handle.accounting().in_hand == 0 {
-        tokio::task::yield_now().await;
-    }
 }
 
 // Case t29 of the reports: a closure of the user's own did this.

@@ -150,7 +150,7 @@ async fn restarting_queues_while_an_ancestor_decides_about_a_supervisor_that_gav
     let handle = tree.lookup::<Job>("app/inner/worker").unwrap();
     gate.set_open(false);
     handle.kill().unwrap();
-    until_state(&tree.lookup("app/elder").unwrap(), ServiceState::Starting).await;
+    until_state(&tree.lookup::<Job>("app/elder").unwrap(), ServiceState::Starting).await;
     assert_eq!(handle.status().state, ServiceState::Restarting);
     let call = is_queued(&handle, &log).await;
 

@@ -5,7 +5,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use regrow::{Call, CallError, Handle, Overflow, Refusal, RequestError, Tree};
-use tokio::sync::oneshot;
 
 use crate::common::mail::*;
 
@@ -59,13 +58,6 @@ async fn a_call_in_line_leaves_it_when_it_must_not_wait_any_more() {
     caught_up(&handle).await;
     let books = handle.accounting();
     assert!(books.is_balanced() && books.dead_lettered == 0, "{books}");
-}
-
-/// Runs `code` on a thread that knows nothing of a runtime.
-async fn on_a_thread<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -> T {
-    let (told, tell) = oneshot::channel();
-    thread::spawn(move || told.send(code()).ok());
-    soon(tell).await.unwrap()
 }
 
 #[tokio::test]

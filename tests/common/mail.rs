@@ -165,11 +165,11 @@ pub(crate) async fn tree_of(child: ServiceChild<Job>) -> (Tree, Handle<Job>) {
     (tree, handle)
 }
 
-pub(crate) async fn until_state(handle: &Handle<Job>, state: ServiceState) -> ServiceStatus {
+pub(crate) async fn until_state<M: Send + 'static>(handle: &Handle<M>, state: ServiceState) -> ServiceStatus {
     soon(regrow::testing::until(handle.watch(), |status| status.state == state)).await
 }
 
-pub(crate) async fn until_generation(handle: &Handle<Job>, generation: u64) -> ServiceStatus {
+pub(crate) async fn until_generation<M: Send + 'static>(handle: &Handle<M>, generation: u64) -> ServiceStatus {
     let is_up = |status: &ServiceStatus| status.state == ServiceState::Up && status.generation == generation;
     soon(regrow::testing::until(handle.watch(), is_up)).await
 }
@@ -213,6 +213,13 @@ pub(crate) async fn is_waiting(future: &mut (impl Future + Unpin)) -> bool {
 /// Awaits a future that must complete. The limit turns a hang into a failed test.
 pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("this should not hang")
+}
+
+/// Runs `code` on a thread that knows nothing of a runtime, and waits for its result.
+pub(crate) async fn on_a_thread<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -> T {
+    let (told, tell) = oneshot::channel();
+    thread::spawn(move || told.send(code()).ok());
+    soon(tell).await.unwrap()
 }
 
 struct Unpark(Thread);

@@ -1,12 +1,10 @@
 //! Helpers of the tests of dynamic supervisors.
 
-use regrow::testing::until;
 use regrow::{
-    Child, Context, DynamicHandle, DynamicSupervisor, ServiceChild, ServiceState, StartChildError, StartOutcome,
-    Supervisor, Tree,
+    Child, Context, DynamicHandle, DynamicSupervisor, ServiceChild, StartChildError, StartOutcome, Supervisor, Tree,
 };
 
-use super::tree::Inert;
+use super::tree::{Inert, starting};
 
 pub(crate) async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
     let tree = Supervisor::one_for_one("app").child(pool).start().await.unwrap();
@@ -36,12 +34,6 @@ pub(crate) async fn hang(
         let pool = pool.clone();
         async move { pool.start_child(hung("hung")).await }
     });
-    let watch = loop {
-        match tree.directory().watch("app/pool/hung") {
-            Some(watch) => break watch,
-            None => tokio::task::yield_now().await,
-        }
-    };
-    until(watch, |status| status.state == ServiceState::Starting).await;
+    starting(tree, "app/pool/hung").await;
     start
 }

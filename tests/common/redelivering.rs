@@ -3,10 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use regrow::testing::until;
 use regrow::{
-    Accounting, Call, CallError, Child, Context, Exit, Handle, Intensity, Reply, Service, ServiceChild, ServiceState,
-    Supervisor, Tree,
+    Accounting, Call, CallError, Child, Context, Exit, Handle, Intensity, Reply, Service, ServiceChild, Supervisor,
+    Tree,
 };
 use tokio::sync::watch;
 
@@ -126,10 +125,6 @@ pub(crate) async fn busy(handle: &Handle<Msg>, diary: &Diary, number: u64) -> wa
         tokio::task::yield_now().await;
     }
     open
-}
-
-pub(crate) async fn until_generation(handle: &Handle<Msg>, generation: u64) {
-    soon(until(handle.watch(), |status| status.state == ServiceState::Up && status.generation == generation)).await;
 }
 
 pub(crate) async fn crash(call: Call<Msg, u64>) -> Exit {

@@ -19,6 +19,13 @@ pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
+/// Lets other tasks run this number of times.
+pub(crate) async fn turns(number: usize) {
+    for _ in 0..number {
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(crate) fn probe(tree: &Tree, path: &str) -> Handle<ProbeMsg> {
     tree.lookup(path).unwrap()
 }
@@ -35,6 +42,21 @@ pub(crate) async fn stands(tree: &Tree, path: &str, state: ServiceState) {
     soon(path, until(watch, |status| status.state == state)).await;
 }
 
+/// Waits until there is a child with this path, and it is starting.
+pub(crate) async fn starting(tree: &Tree, path: &str) {
+    let starts = async {
+        while tree.directory().status(path).is_none_or(|status| status.state != ServiceState::Starting) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(path, starts).await;
+}
+
+/// Waits until the service is parked.
+pub(crate) async fn parked<M: Send + 'static>(handle: &Handle<M>) {
+    soon("parked", until(handle.watch(), |status| matches!(status.state, ServiceState::Parked { .. }))).await;
+}
+
 /// Waits until the service has a message in hand.
 pub(crate) async fn in_hand<M: Send + 'static>(handle: &Handle<M>) {
     let busy = async {
@@ -43,6 +65,16 @@ pub(crate) async fn in_hand<M: Send + 'static>(handle: &Handle<M>) {
         }
     };
     soon("a message in hand", busy).await;
+}
+
+/// Waits until the service has no message, neither queued nor in hand.
+pub(crate) async fn worked_off<M: Send + 'static>(handle: &Handle<M>) {
+    let works = async {
+        while handle.accounting().queued + handle.accounting().in_hand > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the queue", works).await;
 }
 
 /// Waits for an event with this text.

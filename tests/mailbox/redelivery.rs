@@ -8,7 +8,7 @@ use regrow::{
     ServiceState, StartChildError, StartError, Supervisor,
 };
 
-use crate::common::mail::{self, soon};
+use crate::common::mail::{self, soon, until_generation};
 use crate::common::redelivering::*;
 
 #[tokio::test]

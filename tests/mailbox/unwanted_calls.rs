@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::common::mail::soon;
+use crate::common::tree::in_hand;
 
 /// A service that counts the calls that it begins.
 #[derive(Clone, Default)]
@@ -58,9 +59,7 @@ fn ask(time: Duration) -> impl FnOnce(Reply<u64>) -> Msg {
 async fn held(handle: &Handle<Msg>) -> oneshot::Sender<()> {
     let (release, until) = oneshot::channel();
     handle.cast(Msg::Hold(until)).unwrap();
-    while handle.accounting().in_hand == 0 {
-        tokio::task::yield_now().await;
-    }
+    in_hand(handle).await;
     release
 }
 

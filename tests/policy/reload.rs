@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::log::Log;
-use crate::common::tree::{MS, SEC, hears_of, in_hand, probe, soon, stands, up};
+use crate::common::tree::{MS, SEC, hears_of, in_hand, parked, probe, soon, stands, up};
 use regrow::policy::Policies;
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{DynamicSupervisor, Intensity, Refusal, Restart, ServiceState, Supervisor, Tree};
@@ -124,8 +124,7 @@ async fn budgets_keep_their_history_through_a_change() {
     tree.apply(&own(3)).await.unwrap();
     assert!(tree.why("shop/db").await.unwrap().to_string().contains("Of its own budget, 0 of 3 restarts"));
     tree.kill("shop/db").unwrap();
-    let watch = tree.directory().watch("shop/db").unwrap();
-    soon("parked", regrow::testing::until(watch, |status| matches!(status.state, ServiceState::Parked { .. }))).await;
+    parked(&probe(&tree, "shop/db")).await;
     tree.shutdown().await;
 }
 

@@ -35,7 +35,7 @@ async fn without_an_error_of_its_own_the_answer_keeps_its_result() {
     assert_eq!(soon(shop.look(9)).await.unwrap(), Err(ShopError::NoSuchOrder(9)));
 }
 
-/// As in a service that cannot go on without its peer.
+/// The case of a service that cannot go on without its peer.
 #[tokio::test]
 async fn the_error_of_a_request_goes_into_anyhow_and_an_absent_peer_is_its_cause() {
     async fn find(shop: &ShopClient) -> anyhow::Result<String> {

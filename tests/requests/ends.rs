@@ -1,4 +1,4 @@
-//! What ends the service and what does not: an `Err` that is an answer, and one that is none.
+//! Errors that end the service, and errors that do not: an `Err` that is an answer, and one that is none.
 
 use regrow::{CallError, ServiceState};
 

@@ -122,7 +122,7 @@ mod elsewhere {
     pub(crate) use ::regrow as actors;
 }
 
-/// What stands beside the messages in a block, and messages that are not always there.
+/// Items beside the messages in a block, and messages that are not always there.
 struct Mixed(i32);
 
 #[regrow::service(pub(crate), crate = elsewhere::actors)]

@@ -114,7 +114,7 @@ impl Shop {
     }
 }
 
-/// How often the stop hook of the shop has run, and the gate before it.
+/// Number of runs of the shop's stop hook, and the gate that some messages wait at.
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) gate: Gate,

@@ -1,31 +1,19 @@
 //! The ways of a request: awaited, within a limit, only if there is room, and from code that is not async.
 
-use std::thread;
-use std::time::Duration;
-
 use regrow::{CallError, Handle, Refusal, RequestError};
-use tokio::sync::oneshot;
 
-use crate::common::mail::{is_waiting, soon};
+use crate::common::mail::{is_waiting, on_a_thread, soon};
+use crate::common::tree::{MS, in_hand};
 use crate::shop::{Door, ShopClient, ShopError, child, start};
-
-const MS: Duration = Duration::from_millis(1);
 
 /// A shop that is busy until the door's gate opens, and whose mailbox has one place, which is taken.
 async fn full(door: &Door) -> (regrow::Tree, ShopClient) {
     door.gate.set_open(false);
     let (tree, shop) = start(child(door).capacity(1)).await;
     shop.pause().unwrap();
-    crate::common::tree::in_hand(shop.handle()).await;
+    in_hand(shop.handle()).await;
     shop.put(7, "tea".into()).unwrap();
     (tree, shop)
-}
-
-/// Runs `code` on a thread that knows nothing of a runtime.
-async fn on_a_thread<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -> T {
-    let (told, tell) = oneshot::channel();
-    thread::spawn(move || told.send(code()).ok());
-    soon(tell).await.unwrap()
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::common::kinds::{HOMES, Home, all_are_actors};
-use crate::common::tree::{Census, Gate, Inert, MS, SEC, Slow, hears, hears_of, in_hand, probe, soon, stands, up};
+use crate::common::tree::{
+    Census, Gate, Inert, MS, SEC, Slow, hears, hears_of, in_hand, probe, soon, stands, starting, up,
+};
 use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
@@ -275,9 +277,7 @@ async fn a_start_that_fails_hangs_or_ignores_is_answered() {
             let pool = pool.clone();
             async move { pool.start_child(home.of(hung)).await }
         });
-        while app.directory().status("app/h").is_none_or(|status| status.state != ServiceState::Starting) {
-            tokio::task::yield_now().await;
-        }
+        starting(&app, "app/h").await;
         pool.terminate_child("h").await.unwrap();
         assert!(soon("the start", start).await.unwrap().is_err());
         app.shutdown().await;

@@ -1,4 +1,4 @@
-//! What running code asks about itself and its tree: a stop, the number of tries, reasons, events, dead letters.
+//! Questions of running code about itself and its tree: a stop, the number of tries, reasons, events, dead letters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +12,7 @@ use regrow::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::common::mail::*;
+use crate::common::tree::{in_hand, worked_off};
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_waits_for_long_hears_of_the_stop() {
@@ -23,7 +24,7 @@ async fn a_handler_that_waits_for_long_hears_of_the_stop() {
         Ok(())
     });
     handle.cast(job).unwrap();
-    caught_in_hand(&handle).await;
+    in_hand(&handle).await;
     assert!(soon(tree.shutdown()).await.is_clean(), "it ended as asked, within its shutdown time");
     assert!(soon(tell).await.unwrap());
 }
@@ -160,12 +161,7 @@ async fn the_number_of_tries_is_exact_under_kills_and_crashes_by_chance() {
                 drop(counter.kill());
             }
         }
-        soon(async {
-            while counter.accounting().queued + counter.accounting().in_hand > 0 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        worked_off(&counter).await;
         let books = counter.accounting();
         assert!(books.is_balanced() && books.redelivered > 0 && books.accepted == 200, "seed {seed}: {books}");
         tree.shutdown().await;
@@ -289,8 +285,7 @@ async fn a_service_sees_the_events_and_the_dead_letters_of_its_tree() {
     let (mut events, letters) = through(&handle, |ctx| (ctx.events(), ctx.dead_letters())).await;
     let (by_directory, directory) = (tree.directory().dead_letters(), tree.directory());
     let mut others = directory.events();
-    let mut held = busy(&handle).await;
-    held.begun().await;
+    let _held = busy(&handle).await;
     handle.cast(parcel(1)).unwrap();
     let app = tree.supervisor("app").unwrap();
     handle.kill().unwrap();
@@ -363,11 +358,5 @@ async fn each_question_is_answered_whatever_happens_to_the_asker_and_the_asked()
             asked += 1;
         }
         assert!(asked > 1, "seed {seed}: the factory asked in {asked} lives");
-    }
-}
-
-async fn caught_in_hand(handle: &regrow::Handle<Job>) {
-    while handle.accounting().in_hand == 0 {
-        tokio::task::yield_now().await;
     }
 }

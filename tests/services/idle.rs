@@ -25,8 +25,7 @@ fn transient() -> regrow::ServiceChild<Job> {
 async fn a_service_stops_only_if_no_message_waits() {
     let (tree, handle) = tree_of(transient()).await;
     let mut events = tree.events();
-    let mut held = busy(&handle).await;
-    held.begun().await;
+    let held = busy(&handle).await;
     handle.cast(idle()).unwrap();
     let (told, tell) = oneshot::channel();
     held.then(run(async move |ctx| {
@@ -156,7 +155,7 @@ async fn a_service_that_owes_a_reply_is_not_idle() {
         let tree = app.start().await.unwrap();
         let begun = Instant::now();
         assert_eq!(soon(call).await.unwrap(), 7);
-        soon(regrow::testing::until(handle.watch(), |status| status.state == ServiceState::Down)).await;
+        until_state(&handle, ServiceState::Down).await;
         let lived = begun.elapsed();
         assert!(lived >= 45 * SECOND && lived <= 45 * SECOND + limit + SECOND, "{lived:?}");
         tree.shutdown().await;
@@ -224,7 +223,7 @@ async fn a_thread_ends_its_iteration_if_no_message_waits() {
     (1..=3).for_each(|number| handle.cast(number).unwrap());
     let child = thread.restart(Restart::Transient).mailbox(mailbox);
     let tree = soon(Supervisor::one_for_one("app").child(child).start()).await.unwrap();
-    soon(regrow::testing::until(handle.watch(), |status| status.state == ServiceState::Down)).await;
+    until_state(&handle, ServiceState::Down).await;
     assert_eq!(handle.accounting().handled, 3);
     soon(tree.shutdown()).await;
 }

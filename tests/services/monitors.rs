@@ -1,118 +1,18 @@
 //! Monitors: a service, or other code, is told of the end of each incarnation of a peer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
 use regrow::{
-    Abandon, Child, Context, Exit, Handle, Inbox, Monitor, Overflow, PeerDown, Reply, Restart, Service, ServiceChild,
-    ServiceState, Shutdown, Strategy, Supervisor, Tree, ignore,
+    Abandon, Child, Context, Exit, Inbox, Monitor, Overflow, PeerDown, Restart, Service, ServiceState, Shutdown,
+    Strategy, ignore,
 };
-use tokio::sync::oneshot;
 
 use crate::common::mail::*;
-
-/// A service that writes down what it handles.
-#[derive(Clone, Default)]
-struct Watcher(Arc<Mutex<Vec<String>>>);
-
-type Work = Box<dyn FnOnce(&Context<Watcher>) + Send>;
-
-enum Msg {
-    Down(PeerDown),
-    Note(u64),
-    Hold(oneshot::Receiver<()>),
-    Do(Work),
-    Seen(Reply<Vec<String>>),
-    Crash,
-}
-
-impl Service for Watcher {
-    type Msg = Msg;
-    async fn handle(&mut self, msg: Msg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
-        let line = match msg {
-            Msg::Down(PeerDown { path, generation, exit, ends, .. }) => {
-                let exit = exit.map_or("none".to_owned(), |exit| exit.kind().to_string());
-                let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
-                format!("{name}#{generation} {exit} {ends}")
-            }
-            Msg::Note(number) => number.to_string(),
-            Msg::Hold(until) => {
-                let _ = until.await;
-                return Ok(());
-            }
-            Msg::Do(work) => {
-                work(ctx);
-                return Ok(());
-            }
-            Msg::Seen(reply) => {
-                reply.send(self.0.lock().unwrap().clone());
-                return Ok(());
-            }
-            Msg::Crash => anyhow::bail!("as ordered"),
-        };
-        self.0.lock().unwrap().push(line);
-        Ok(())
-    }
-}
-
-/// A watcher without monitors of its own.
-fn watcher() -> ServiceChild<Msg> {
-    let lines = Watcher::default();
-    Child::service_with("watcher", lines, |lines, _| async { Ok(lines) })
-}
-
-/// A watcher that monitors the peer in each of its lives.
-fn faithful() -> ServiceChild<Msg> {
-    let lines = Watcher::default();
-    Child::service_with("watcher", lines, |lines, ctx: Context<Watcher>| async move {
-        ctx.monitor(&ctx.lookup::<Job>("peer")?, Msg::Down);
-        Ok(lines)
-    })
-}
-
-async fn tree_of(peer: impl Into<Child>, watcher: ServiceChild<Msg>) -> (Tree, Handle<Job>, Handle<Msg>) {
-    let tree = soon(forgiving(Strategy::OneForOne).child(peer).child(watcher).start()).await.unwrap();
-    let (peer, watcher) = (tree.lookup("app/peer").unwrap(), tree.lookup("app/watcher").unwrap());
-    (tree, peer, watcher)
-}
-
-async fn seen(watcher: &Handle<Msg>) -> Vec<String> {
-    soon(watcher.call(Msg::Seen)).await.unwrap()
-}
-
-/// Runs a closure in the watcher, and returns its result.
-async fn inside<T: Send + 'static>(
-    watcher: &Handle<Msg>,
-    work: impl FnOnce(&Context<Watcher>) -> T + Send + 'static,
-) -> T {
-    let (told, tell) = oneshot::channel();
-    let work = move |ctx: &Context<Watcher>| drop(told.send(work(ctx)));
-    watcher.cast(Msg::Do(Box::new(work))).unwrap();
-    soon(tell).await.unwrap()
-}
-
-async fn monitors(watcher: &Handle<Msg>, peer: &Handle<Job>) -> Monitor {
-    let peer = peer.clone();
-    inside(watcher, move |ctx| ctx.monitor(&peer, Msg::Down)).await
-}
-
-/// Keeps the watcher busy until the returned end is dropped.
-async fn held(watcher: &Handle<Msg>) -> oneshot::Sender<()> {
-    let (release, until) = oneshot::channel();
-    watcher.cast(Msg::Hold(until)).unwrap();
-    while watcher.accounting().in_hand == 0 {
-        tokio::task::yield_now().await;
-    }
-    release
-}
-
-async fn restart(peer: &Handle<Job>, end: Job) {
-    let generation = peer.generation();
-    peer.cast(end).unwrap();
-    until_generation(peer, generation + 1).await;
-}
+use crate::common::tree::{Gate, in_hand};
+use crate::watcher::{Msg, faithful, held, inside, monitors, restart, seen, tree_of, watcher};
 
 // Case t24 of the reports: a watch of the status is coalesced, and has no exit.
 #[tokio::test]
@@ -226,7 +126,7 @@ async fn a_monitor_of_oneself_tells_nothing_and_harms_nothing() {
     let monitor = inside(&watcher, |ctx| ctx.monitor(&ctx.handle(), Msg::Down)).await;
     let mut stream = watcher.monitor();
     watcher.cast(Msg::Crash).unwrap();
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
+    until_generation(&watcher, 2).await;
     assert_eq!(seen(&watcher).await, [""; 0]);
     assert!(monitor.is_over() && soon(stream.recv()).await.is_some_and(|down| down.generation == 1));
     assert_eq!(watcher.why().await.monitors, 1, "only the stream is left");
@@ -275,57 +175,10 @@ async fn what_does_not_run_is_told_at_once_and_what_has_not_started_is_not() {
     later.cast(()).unwrap();
     assert!(stream.try_recv().is_none());
     soon(app.start_child(starts.mailbox(mailbox))).await.unwrap();
-    soon(regrow::testing::until(later.watch(), |status| status.state == ServiceState::Down)).await;
+    until_state(&later, ServiceState::Down).await;
     assert_eq!(seen(&watcher).await.last().unwrap(), "later#1 failed 1");
     assert!(soon(stream.recv()).await.is_some_and(|down| down.ends == 1) && stream.try_recv().is_none());
     soon(tree.shutdown()).await;
-}
-
-#[tokio::test]
-async fn a_monitor_ends_with_the_life_that_made_it_and_so_does_its_report() {
-    let (tree, peer, watcher) = tree_of(worker("peer"), watcher()).await;
-    let letters = tree.dead_letters();
-    let monitor = monitors(&watcher, &peer).await;
-    let release = held(&watcher).await;
-    restart(&peer, panics()).await;
-    assert_eq!(watcher.accounting().queued, 1);
-    watcher.kill().unwrap();
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
-    drop(release);
-    assert_eq!(seen(&watcher).await, [""; 0], "the next life has not asked for it");
-    assert!(monitor.is_over());
-    restart(&peer, panics()).await;
-    assert_eq!(seen(&watcher).await, [""; 0]);
-    let books = watcher.accounting();
-    assert!(books.is_balanced() && books.dead_lettered == 1 && letters.is_empty(), "{books}");
-    assert_eq!(peer.why().await.monitors, 0);
-    soon(tree.shutdown()).await;
-}
-
-#[tokio::test]
-async fn demonitor_also_calls_off_the_report_that_is_queued() {
-    let (_tree, peer, watcher) = tree_of(worker("peer"), watcher()).await;
-    let [first, second] = [monitors(&watcher, &peer).await, monitors(&watcher, &peer).await];
-    assert!(!first.is_over() && peer.why().await.monitors == 2);
-    let release = held(&watcher).await;
-    restart(&peer, panics()).await;
-    assert_eq!(watcher.accounting().queued, 2);
-    first.demonitor();
-    first.clone().demonitor();
-    assert!(first.is_over() && !second.is_over(), "though its report is still queued");
-    drop(release);
-    assert_eq!(seen(&watcher).await, ["peer#1 panicked 1"], "that of the other monitor");
-    assert!(first.is_over() && !second.is_over());
-    second.demonitor();
-    restart(&peer, panics()).await;
-    assert_eq!(seen(&watcher).await.len(), 1);
-    let books = watcher.accounting();
-    assert!(books.is_balanced() && books.dead_lettered == 1, "{books}");
-    // A context that outlived its incarnation makes none.
-    let old = inside(&watcher, Context::clone).await;
-    watcher.cast(Msg::Crash).unwrap();
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
-    assert!(old.monitor(&peer, Msg::Down).is_over() && peer.why().await.monitors == 0);
 }
 
 #[tokio::test]
@@ -348,7 +201,7 @@ async fn a_closure_that_panics_ends_the_watching_incarnation_and_not_the_peer() 
     let own = peer.clone();
     inside(&watcher, move |ctx| ctx.monitor(&own, |_| panic!("a closure that panics"))).await;
     restart(&peer, leaves()).await;
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
+    until_generation(&watcher, 2).await;
     let exit = inside(&watcher, |ctx| ctx.last_exit().cloned()).await.unwrap();
     assert!(matches!(&exit, Exit::Panicked(panic) if &*panic.message == "a closure that panics"), "{exit}");
     assert!(matches!(through(&peer, |ctx| ctx.last_exit().cloned()).await, Some(Exit::Normal)));
@@ -363,7 +216,7 @@ async fn a_closure_that_panics_ends_the_watching_incarnation_and_not_the_peer() 
     restart(&peer, leaves()).await;
     restart(&peer, leaves()).await;
     drop(release);
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 3)).await;
+    until_generation(&watcher, 3).await;
     assert!(watcher.accounting().is_balanced());
 }
 
@@ -414,26 +267,22 @@ async fn threads_watch_and_are_watched() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn an_abandoned_life_is_told_as_killed() {
-    let gate = Arc::new((Mutex::new(false), std::sync::Condvar::new()));
+    let gate = Gate::default();
     let peer = worker("peer").shutdown(Shutdown::Kill).abandon(Abandon::After(Duration::from_millis(20)));
     let (tree, peer, watcher) = tree_of(peer, faithful()).await;
     let held = gate.clone();
     let blocks = run(async move |_| {
-        let (is_open, opened) = &*held;
-        drop(opened.wait_while(is_open.lock().unwrap(), |is_open| !*is_open).unwrap());
+        held.pass();
         Ok(())
     });
     peer.cast(blocks).unwrap();
-    while peer.accounting().in_hand == 0 {
-        tokio::task::yield_now().await;
-    }
+    in_hand(&peer).await;
     let mut stream = peer.monitor();
     peer.kill().unwrap();
     let down = soon(stream.recv()).await.unwrap();
     assert!(matches!((&down.exit, down.generation, down.ends), (Some(Exit::Killed), 1, 1)), "{down}");
     until_generation(&peer, 2).await;
-    *gate.0.lock().unwrap() = true;
-    gate.1.notify_all();
+    gate.open();
     soon(async {
         while seen(&watcher).await.is_empty() {
             tokio::task::yield_now().await;
@@ -441,33 +290,6 @@ async fn an_abandoned_life_is_told_as_killed() {
     })
     .await;
     assert_eq!(seen(&watcher).await, ["peer#1 killed 1"]);
-    soon(tree.shutdown()).await;
-}
-
-// The list of a peer does not grow with monitors that are over, and one end tells all of them.
-#[tokio::test]
-async fn very_many_monitors_of_one_peer() {
-    let many = 100_000;
-    let (tree, peer, watcher) = tree_of(worker("peer"), watcher()).await;
-    let own = peer.clone();
-    inside(&watcher, move |ctx| {
-        for _ in 0..many {
-            ctx.monitor(&own, Msg::Down).demonitor();
-            ctx.monitor(&own, Msg::Down);
-        }
-    })
-    .await;
-    assert_eq!(peer.why().await.monitors, many);
-    let release = held(&watcher).await;
-    restart(&peer, panics()).await;
-    restart(&peer, panics()).await;
-    assert_eq!(watcher.accounting().queued, many as u64, "one for each");
-    drop(release);
-    let lines = seen(&watcher).await;
-    assert!(lines.len() == many && lines.iter().all(|line| line == "peer#2 panicked 2"));
-    watcher.cast(Msg::Crash).unwrap();
-    soon(regrow::testing::until(watcher.watch(), |status| status.generation == 2)).await;
-    assert_eq!(peer.why().await.monitors, 0);
     soon(tree.shutdown()).await;
 }
 
@@ -520,16 +342,4 @@ async fn every_end_is_counted_once_whatever_happens_at_the_same_time() {
         assert_eq!(soon(listens).await.unwrap(), lives, "seed {seed}: and the last one too");
         assert!(watcher.accounting().is_balanced());
     }
-}
-
-#[tokio::test]
-async fn a_tree_that_is_dropped_ends_its_streams() {
-    let tree = soon(Supervisor::one_for_one("app").child(worker("peer")).start()).await.unwrap();
-    let mut stream = tree.lookup::<Job>("app/peer").unwrap().monitor();
-    drop(tree);
-    let mut ends = 0;
-    while let Some(down) = soon(stream.recv()).await {
-        ends += down.ends;
-    }
-    assert_eq!(ends, 1);
 }

@@ -9,6 +9,7 @@ use regrow::{
 };
 
 use crate::common::mail::*;
+use crate::common::tree::{in_hand, turns, worked_off};
 
 #[derive(Clone, Default)]
 struct Watcher {
@@ -35,11 +36,7 @@ impl Service for Watcher {
                 let left = self.crashes.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
                 anyhow::ensure!(left.is_err(), "as told");
             }
-            Msg::Work(turns) => {
-                for _ in 0..turns {
-                    tokio::task::yield_now().await;
-                }
-            }
+            Msg::Work(yields) => turns(yields).await,
             Msg::Ask(reply) => {
                 if let Some(reply) = reply.lock().unwrap().take() {
                     reply.send(());
@@ -61,15 +58,6 @@ fn ask(reply: Reply<()>) -> Msg {
     Msg::Ask(Arc::new(Mutex::new(Some(reply))))
 }
 
-async fn quiet(handle: &Handle<Msg>) {
-    soon(async {
-        while handle.accounting().queued + handle.accounting().in_hand > 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
-
 /// Begins a new life.
 async fn settle<M: Send + 'static>(handle: &Handle<M>) {
     soon(async {
@@ -89,7 +77,7 @@ async fn a_report_that_ended_a_life_is_not_redelivered_to_the_next_one() {
     let (peer, handle) = (tree.lookup::<Job>("app/peer").unwrap(), tree.lookup::<Msg>("app/watcher").unwrap());
     peer.kill().unwrap();
     until_generation(&peer, 2).await;
-    soon(regrow::testing::until(handle.watch(), |status| status.generation == 2)).await;
+    until_generation(&handle, 2).await;
     soon(handle.call(ask)).await.unwrap();
     assert_eq!(*state.seen.lock().unwrap(), [(1, 1)]);
     let books = handle.accounting();
@@ -118,9 +106,7 @@ async fn a_closure_that_panics_when_it_makes_its_message_again_ends_the_watcher_
     let mut ends = handle.monitor();
     // Busy until both ends are queued as one report.
     handle.cast(Msg::Work(400)).unwrap();
-    while handle.accounting().in_hand == 0 {
-        tokio::task::yield_now().await;
-    }
+    in_hand(&handle).await;
     for generation in 2..4 {
         peer.kill().unwrap();
         until_generation(&peer, generation).await;
@@ -179,10 +165,10 @@ async fn the_last_end_is_told_whatever_the_mailbox_does_with_reports() {
         // No kill of before can reach these lives.
         settle(&peer).await;
         settle(&handle).await;
-        quiet(&handle).await;
+        worked_off(&handle).await;
         let last = peer.generation();
         soon(peer.restart("the last one")).await.unwrap();
-        quiet(&handle).await;
+        worked_off(&handle).await;
         let told = state.seen.lock().unwrap().last().copied();
         assert!(told.is_some_and(|(generation, _)| generation == last), "seed {seed}: {told:?}, and {last} ended");
         let books = handle.accounting();

@@ -1,32 +1,16 @@
-//! What users reported as missing or surprising, each played with the calls that there are for it now.
+//! Cases that users reported as missing or surprising, each played with the calls that there are for it now.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use regrow::testing::until_event;
 use regrow::{
     Backoff, Child, Context, DeadReason, Event, EventKind, Events, Exit, ExitKind, ExitRule, Handle, Intensity,
-    PeerDown, Policy, Recipient, Reply, RuleAction, Service, ServiceChild, Supervisor, Tree,
+    PeerDown, Policy, Recipient, Reply, RuleAction, Service, ServiceChild, Strategy, Supervisor, Tree,
 };
 
 use crate::common::mail::*;
-
-const MS: Duration = Duration::from_millis(1);
-const SEC: Duration = Duration::from_secs(1);
-
-/// Lines that incarnations write down.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Lines {
-    fn write(&self, line: impl Into<String>) {
-        self.0.lock().unwrap().push(line.into());
-    }
-
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-}
+use crate::common::story::Story;
+use crate::common::tree::{MS, SEC};
 
 /// A tree that forgives no restart: one that is charged ends it.
 async fn without_a_budget(child: impl Into<Child>) -> Tree {
@@ -35,7 +19,7 @@ async fn without_a_budget(child: impl Into<Child>) -> Tree {
 
 /// A tree that forgives every restart.
 async fn forgiving_tree(child: impl Into<Child>) -> Tree {
-    soon(Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child).start()).await.unwrap()
+    soon(forgiving(Strategy::OneForOne).child(child).start()).await.unwrap()
 }
 
 // ---- Overload.
@@ -116,19 +100,19 @@ async fn a_service_skips_calls_by_hand_if_it_asks_whether_their_replies_are_want
 // ---- Restarts on purpose.
 
 /// A worker that writes a line in its stop hook.
-fn closes(lines: &Lines) -> ServiceChild<Job> {
+fn closes(lines: &Story) -> ServiceChild<Job> {
     let lines = lines.clone();
     hooked("worker", move |ctx| {
         let line = format!("hook of {}", ctx.generation());
-        lines.write(line);
+        lines.tell(line);
         async { Ok(()) }
     })
 }
 
-fn line(lines: &Lines, text: impl Into<String>) -> Job {
+fn line(lines: &Story, text: impl Into<String>) -> Job {
     let (lines, text) = (lines.clone(), text.into());
     run(async move |ctx| {
-        lines.write(format!("{text} in {}", ctx.generation()));
+        lines.tell(format!("{text} in {}", ctx.generation()));
         Ok(())
     })
 }
@@ -141,7 +125,7 @@ async fn ordered(events: &mut Events) {
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_by_order_finishes_the_message_in_hand_and_keeps_the_queue() {
-    let lines = Lines::default();
+    let lines = Story::default();
     let tree = without_a_budget(closes(&lines)).await;
     let (worker, mut events) = (tree.lookup::<Job>("app/worker").unwrap(), tree.events());
     for round in 1..=3 {
@@ -170,7 +154,7 @@ async fn a_restart_by_order_finishes_the_message_in_hand_and_keeps_the_queue() {
 
 #[tokio::test(start_paused = true)]
 async fn an_operator_restarts_a_child_by_its_path() {
-    let lines = Lines::default();
+    let lines = Story::default();
     let tree = without_a_budget(closes(&lines)).await;
     let (worker, mut events) = (tree.lookup::<Job>("app/worker").unwrap(), tree.events());
     let held = busy(&worker).await;
@@ -191,7 +175,7 @@ async fn an_operator_restarts_a_child_by_its_path() {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_restarts_itself_for_free_by_a_rule_for_its_normal_ends() {
-    let lines = Lines::default();
+    let lines = Story::default();
     let free = ExitRule::new(RuleAction::Restart).on(ExitKind::Normal).free();
     let tree = without_a_budget(closes(&lines).policy(Policy::default().rule(free))).await;
     let worker = tree.lookup::<Job>("app/worker").unwrap();
@@ -209,7 +193,7 @@ async fn a_service_restarts_itself_for_free_by_a_rule_for_its_normal_ends() {
 // ---- Timers.
 
 /// A service with a tick every 10 ms. Each tick knows the incarnation that it is for.
-struct Ticker(Lines);
+struct Ticker(Story);
 
 enum Tick {
     Of(u64),
@@ -222,7 +206,7 @@ impl Service for Ticker {
     type Msg = Tick;
     async fn handle(&mut self, msg: Tick, ctx: &mut Context<Self>) -> anyhow::Result<()> {
         match msg {
-            Tick::Of(generation) => self.0.write(format!("tick of {generation} in {}", ctx.generation())),
+            Tick::Of(generation) => self.0.tell(format!("tick of {generation} in {}", ctx.generation())),
             Tick::Crash => {
                 tokio::time::sleep(100 * MS).await;
                 panic!("as ordered");
@@ -235,7 +219,7 @@ impl Service for Ticker {
 
 #[tokio::test(start_paused = true)]
 async fn ticks_of_an_incarnation_that_crashed_do_not_reach_the_next_one() {
-    let lines = Lines::default();
+    let lines = Story::default();
     let ticker = Child::service_with("ticker", lines.clone(), |lines, ctx: Context<Ticker>| async move {
         let generation = ctx.generation();
         ctx.interval(10 * MS, move || Tick::Of(generation));
@@ -307,8 +291,7 @@ async fn a_monitor_tells_of_each_end_with_its_exit_and_misses_none() {
         ctx.monitor(&ctx.lookup::<Job>("worker")?, Watch::Down);
         Ok(Watcher(Vec::new()))
     });
-    let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
-    let tree = soon(app.child(worker("worker")).child(watcher).start()).await.unwrap();
+    let tree = soon(forgiving(Strategy::OneForOne).child(worker("worker")).child(watcher).start()).await.unwrap();
     let (worker, watcher) = (tree.lookup::<Job>("app/worker").unwrap(), tree.lookup::<Watch>("app/watcher").unwrap());
     let mut stream = worker.monitor();
     for (job, generation) in [(panics(), 1), (fails(), 2)] {
@@ -331,19 +314,19 @@ async fn a_monitor_tells_of_each_end_with_its_exit_and_misses_none() {
 struct Poison;
 
 /// A service that writes down which try of a message it sees, and fails.
-struct Eater(Lines);
+struct Eater(Story);
 
 impl Service for Eater {
     type Msg = Poison;
     async fn handle(&mut self, _: Poison, ctx: &mut Context<Self>) -> anyhow::Result<()> {
-        self.0.write(format!("try {} in {}", ctx.delivery(), ctx.generation()));
+        self.0.tell(format!("try {} in {}", ctx.delivery(), ctx.generation()));
         panic!("poison");
     }
 }
 
 #[tokio::test]
 async fn a_handler_sees_which_try_of_a_redelivered_message_it_runs() {
-    let lines = Lines::default();
+    let lines = Story::default();
     let eater = Child::service_with("eater", lines.clone(), |lines, _| async { Ok(Eater(lines)) }).redeliver(2);
     let tree = forgiving_tree(eater).await;
     let (eater, letters) = (tree.lookup::<Poison>("app/eater").unwrap(), tree.dead_letters());

@@ -4,18 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use fastrand::Rng;
-use regrow::{Exit, Handle, Intensity, RunningTask, Supervisor, TaskError};
+use regrow::{Exit, Handle, RunningTask, TaskError};
 use tokio::sync::oneshot;
 
 use crate::common::mail::*;
-use crate::common::tree::Census;
-
-async fn app() -> (regrow::Tree, Handle<Job>) {
-    let app = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(worker("a"));
-    let tree = soon(app.start()).await.unwrap();
-    let a = tree.lookup("app/a").unwrap();
-    (tree, a)
-}
+use crate::common::tree::{Census, turns};
 
 /// Has the service run this future, and hands its task on.
 async fn runs<T, F>(a: &Handle<Job>, future: F) -> RunningTask<T>
@@ -23,18 +16,12 @@ where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    let (tell, told) = oneshot::channel();
-    a.cast(run(async move |ctx| {
-        let _ = tell.send(ctx.run(future));
-        Ok(())
-    }))
-    .unwrap();
-    soon(told).await.unwrap()
+    through(a, |ctx| ctx.run(future)).await
 }
 
 #[tokio::test]
 async fn a_task_gives_its_value_and_runs_beside_the_service() {
-    let (tree, a) = app().await;
+    let (tree, a) = tree_of(worker("worker")).await;
     let (go, gone) = oneshot::channel::<u64>();
     let task = runs(&a, async { gone.await.unwrap() + 1 }).await;
     assert!(!task.is_finished());
@@ -55,7 +42,7 @@ async fn a_task_gives_its_value_and_runs_beside_the_service() {
 
 #[tokio::test]
 async fn a_panic_is_an_outcome_and_the_service_goes_on() {
-    let (tree, a) = app().await;
+    let (tree, a) = tree_of(worker("worker")).await;
     for _ in 0..100 {
         let task = runs(&a, async { if true { panic!("no route") } else { 1 } }).await;
         let error = soon(task).await.unwrap_err();
@@ -70,7 +57,7 @@ async fn a_panic_is_an_outcome_and_the_service_goes_on() {
 
 #[tokio::test]
 async fn a_task_that_is_cancelled_says_so_and_one_whose_handle_is_dropped_runs_on() {
-    let (tree, a) = app().await;
+    let (tree, a) = tree_of(worker("worker")).await;
     let task = runs(&a, std::future::pending::<()>()).await;
     task.cancel();
     assert!(matches!(soon(task).await, Err(TaskError::Cancelled)));
@@ -82,7 +69,7 @@ async fn a_task_that_is_cancelled_says_so_and_one_whose_handle_is_dropped_runs_o
 
 #[tokio::test]
 async fn the_end_of_the_incarnation_ends_the_task_before_the_next_one_and_is_its_outcome() {
-    let (tree, a) = app().await;
+    let (tree, a) = tree_of(worker("worker")).await;
     let census = Census::default();
     let task = || {
         let resident = census.enter();
@@ -116,16 +103,14 @@ async fn the_end_of_the_incarnation_ends_the_task_before_the_next_one_and_is_its
 async fn whatever_ends_the_service_each_task_gives_its_value_or_says_how_it_ended() {
     for seed in 0..100_u64 {
         let mut random = Rng::with_seed(seed);
-        let (tree, a) = app().await;
+        let (tree, a) = tree_of(worker("worker")).await;
         let (done, census) = (Arc::new(AtomicU64::new(0)), Census::default());
         let mut awaited = Vec::new();
         let killer = tokio::spawn({
             let (a, mut random) = (a.clone(), random.fork());
             async move {
                 for _ in 0..10 {
-                    for _ in 0..random.usize(0..8) {
-                        tokio::task::yield_now().await;
-                    }
+                    turns(random.usize(0..8)).await;
                     match random.u8(0..4) {
                         0 => drop(a.kill()),
                         1 => drop(a.cast(panics())),
@@ -137,13 +122,11 @@ async fn whatever_ends_the_service_each_task_gives_its_value_or_says_how_it_ende
         });
         for number in 0..40_u64 {
             let (tell, told) = oneshot::channel();
-            let (turns, done, resident) = (random.usize(0..6), done.clone(), census.enter());
+            let (yields, done, resident) = (random.usize(0..6), done.clone(), census.enter());
             let sent = a.cast(run(async move |ctx| {
                 let task = ctx.run(async move {
                     let _resident = resident;
-                    for _ in 0..turns {
-                        tokio::task::yield_now().await;
-                    }
+                    turns(yields).await;
                     done.fetch_add(1, SeqCst);
                     number
                 });

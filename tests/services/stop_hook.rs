@@ -6,7 +6,7 @@ use regrow::testing::{Journal, ProbeMsg, until, until_event};
 use regrow::{Child, Context, EventKind, Exit, Handle, Restart, Service, ServiceState, Shutdown, Strategy, Tree};
 use tokio::sync::mpsc;
 
-use crate::common::mail::{forgiving, soon};
+use crate::common::mail::{forgiving, soon, until_generation};
 
 /// A probe that announces its stop hook.
 async fn announcing(journal: &Journal, restart: Restart) -> (Tree, Handle<ProbeMsg>) {
@@ -16,10 +16,6 @@ async fn announcing(journal: &Journal, restart: Restart) -> (Tree, Handle<ProbeM
     handle.cast(ProbeMsg::Announce).unwrap();
     soon(handle.call(ProbeMsg::Generation)).await.unwrap();
     (tree, handle)
-}
-
-async fn until_generation(handle: &Handle<ProbeMsg>, generation: u64) {
-    soon(until(handle.watch(), |status| status.generation == generation)).await;
 }
 
 #[tokio::test]

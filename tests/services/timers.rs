@@ -146,7 +146,7 @@ async fn a_tick_that_ends_its_incarnation_is_not_redelivered() {
     let ticking = regrow::Child::service_with("clerk", diary.clone(), |diary, _| async { Ok(Ticking(diary)) });
     let (_tree, handle) = other::tree_of(ticking.redeliver(3)).await;
     handle.cast(other::Msg::Note(1)).unwrap();
-    other::until_generation(&handle, 2).await;
+    until_generation(&handle, 2).await;
     sleep(10 * SECOND).await;
     let books = handle.accounting();
     assert_eq!((diary.seen(), handle.generation(), books.dead_lettered), (vec![1, 2], 2, 1), "{books}");

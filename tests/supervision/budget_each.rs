@@ -9,9 +9,7 @@ use regrow::{
     Supervisor, Tree,
 };
 
-use crate::common::tree::{probe, soon, up};
-
-const SEC: Duration = Duration::from_secs(1);
+use crate::common::tree::{SEC, parked, probe, soon, up};
 
 fn sessions(restarts: u32) -> DynamicSupervisor {
     // The shared budget forgives nothing.
@@ -75,7 +73,7 @@ async fn a_policy_of_a_child_or_defaults_of_its_supervisor_win() {
         up(&tree, "app/sessions/b", generation).await;
     }
     b.kill().unwrap();
-    soon("parked", until(b.watch(), |status| matches!(status.state, ServiceState::Parked { .. }))).await;
+    parked(&b).await;
     tree.shutdown().await;
 }
 

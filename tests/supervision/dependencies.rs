@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use crate::common::tree::{Inert, MS, SEC, probe, soon, up};
+use crate::common::tree::{Inert, MS, SEC, parked, probe, soon, up};
 use regrow::testing::{Journal, Probe, ProbeMsg, tables, until, until_event};
 use regrow::{
     AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, ExitKind,
@@ -112,7 +112,7 @@ async fn what_depends_on_the_dead_refuses_at_once_and_comes_back_with_it() {
         // A call that came first ends as well.
         let call = probe(&tree, path).call(ProbeMsg::Noted);
         until_event(&mut events, |event| matches!(event.kind, EventKind::DependencyGone { .. })).await.unwrap();
-        until(probe(&tree, path).watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
+        parked(&probe(&tree, path)).await;
         assert!(call.await.is_err());
         let refused = probe(&tree, path).cast(ProbeMsg::Note(1)).unwrap_err();
         assert!(matches!(refused.refusal(), Refusal::Parked { .. }));
@@ -158,7 +158,7 @@ async fn a_wait_for_a_dependent_goes_on_as_soon_as_what_it_was_parked_for_is_bac
     app.terminate_child("db").await.unwrap();
     for dependent in &dependents {
         dependent.kill().unwrap();
-        until(dependent.watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
+        parked(dependent).await;
         let refusal = dependent.wait_ready().await.unwrap_err().refusal;
         assert!(matches!(refusal, Refusal::Parked { .. }), "what it depends on is gone: {refusal}");
     }
@@ -221,7 +221,7 @@ async fn without_its_dependency_one_goes_on_and_one_fails_if_that_is_said() {
     app.terminate_child("db").await.unwrap();
     crash_and_return(&tree, "app/goes", 2).await;
     probe(&tree, "app/fails").kill().unwrap();
-    until(probe(&tree, "app/fails").watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
+    parked(&probe(&tree, "app/fails")).await;
     let why = tree.why("app/fails").await.unwrap();
     assert_eq!(why.phase, Some(ExitKind::StartFailed));
     assert_eq!(why.exit.unwrap().to_string(), "failed: `db`, which it depends on, is gone");

@@ -1,27 +1,23 @@
 //! A budget by rate: a service of which too many messages fail is parked, ended or escalates, though no life ends of it.
 
-use std::time::Duration;
-
 use regrow::policy::Policies;
-use regrow::testing::{until, until_event};
+use regrow::testing::until_event;
 use regrow::{
     Child, Context, EventKind, FailureRate, GiveUp, Handle, Intensity, Policy, Refusal, Reply, Service, ServiceChild,
     ServiceState, Supervisor, Tree,
 };
 
-use crate::common::tree::{soon, up};
-
-const SEC: Duration = Duration::from_secs(1);
+use crate::common::tree::{SEC, parked, soon, stands, up};
 
 /// A service that does with a message what the message says.
 struct Moody;
 
 enum Mood {
     Good(Reply<()>),
-    /// It calls the message failed, so often.
+    /// Calls the message failed, this many times.
     Fails(u32, Reply<()>),
     Crashes,
-    /// It calls the message failed, and crashes with it.
+    /// Calls the message failed, and crashes with it.
     FailsAndCrashes,
 }
 
@@ -58,10 +54,6 @@ async fn tree(policy: Policy) -> (Tree, Handle<Mood>) {
     let tree = app.child(moody(policy)).start().await.unwrap();
     let api = tree.lookup::<Mood>("app/api").unwrap();
     (tree, api)
-}
-
-async fn parked(api: &Handle<Mood>) {
-    soon("parked", until(api.watch(), |status| matches!(status.state, ServiceState::Parked { .. }))).await;
 }
 
 async fn fails(api: &Handle<Mood>, messages: u32) {
@@ -150,7 +142,7 @@ async fn failures_that_are_old_and_failures_without_a_rate_do_not_matter() {
 async fn the_other_reactions_end_the_child_or_the_supervisor() {
     let (stops, api) = tree(rate().on_give_up(GiveUp::Stop)).await;
     fails(&api, 10).await;
-    soon("down", until(api.watch(), |status| status.state == ServiceState::Down)).await;
+    stands(&stops, "app/api", ServiceState::Down).await;
     let report = stops.shutdown().await;
     assert_eq!(report.given_up.iter().map(|why| why.exit.kind()).collect::<Vec<_>>(), ["failed"]);
 

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::common::mail::{self, Gate, gated};
 use crate::common::pool::{app, hang, hung, pool};
-use crate::common::tree::{Census, Inert, Resident, Slow, Starter, Starting, Starts, soon, up};
+use crate::common::tree::{Census, Inert, Resident, Slow, Starter, Starting, Starts, soon, starting, turns, up};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_tasks_at_once_start_exactly_one() {
@@ -76,9 +76,7 @@ async fn a_child_that_is_stopping_is_waited_for() {
 async fn all_wait(pool: &regrow::DynamicHandle) {
     // A question is answered after the orders before it.
     soon("a count", pool.count_children()).await.unwrap();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    turns(100).await;
 }
 
 #[tokio::test]
@@ -91,9 +89,7 @@ async fn a_start_that_another_caller_ordered_is_waited_for() {
             tokio::spawn(async move { pool.get_or_start(gated("a", &gate)).await })
         })
         .collect();
-    while tree.directory().status("app/pool/a").is_none_or(|status| status.state != ServiceState::Starting) {
-        tokio::task::yield_now().await;
-    }
+    starting(&tree, "app/pool/a").await;
     all_wait(&pool).await;
     assert!(starts.iter().all(|start| !start.is_finished()));
     gate.set_open(true);
@@ -127,9 +123,7 @@ async fn a_failed_start_is_told_to_the_one_that_ordered_it_and_to_those_that_wai
             tokio::spawn(async move { pool.get_or_start(child).await.map(|_| ()) })
         })
         .collect();
-    while tree.directory().status("app/pool/a").is_none_or(|status| status.state != ServiceState::Starting) {
-        tokio::task::yield_now().await;
-    }
+    starting(&tree, "app/pool/a").await;
     all_wait(&pool).await;
     gate.set_open(true);
     let mut errors = Vec::new();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
@@ -11,17 +10,14 @@ use regrow::{
     Tree,
 };
 
-use crate::common::tree::{probe, soon, up};
-
-const SEC: Duration = Duration::from_secs(1);
+use crate::common::tree::{SEC, probe, soon, stands, up};
 
 fn policy(restarts: u32, then: GiveUp) -> Policy {
     Policy::default().budget(Intensity::new(restarts, 60 * SEC)).on_give_up(then)
 }
 
 async fn down(tree: &Tree, path: &str) {
-    let watch = tree.directory().watch(path).unwrap();
-    soon("down", until(watch, |status| status.state == ServiceState::Down)).await;
+    stands(tree, path, ServiceState::Down).await;
 }
 
 #[tokio::test(start_paused = true)]

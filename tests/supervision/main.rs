@@ -7,6 +7,7 @@ mod boot;
 mod bounded_shutdown;
 mod budget;
 mod budget_each;
+mod calls_at_random;
 mod calls_together;
 mod dependencies;
 mod dynamic;

@@ -1,6 +1,6 @@
 //! Managing a running supervisor: OTP's calls, live (OTP rules 60 to 72).
 
-use crate::common::tree::{SEC, Slow};
+use crate::common::tree::{SEC, Slow, starting};
 use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until};
@@ -146,13 +146,7 @@ async fn reads_and_other_orders_are_served_while_a_start_hangs() -> anyhow::Resu
             .await
         }
     });
-    let watch = loop {
-        match tree.directory().watch("app/hung") {
-            Some(watch) => break watch,
-            None => tokio::task::yield_now().await,
-        }
-    };
-    until(watch, |status| status.state == ServiceState::Starting).await;
+    starting(&tree, "app/hung").await;
     assert_eq!(standings(&app).await?, [("a".into(), ChildState::Up), ("hung".into(), ChildState::Starting)]);
     app.start_child(journal.probe("b")).await?;
     app.terminate_child("a").await?;

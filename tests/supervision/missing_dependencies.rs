@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::tree::{MS, SEC, probe, soon, up};
+use crate::common::tree::{MS, SEC, probe, soon, starting, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Abandon, Child, Context, DynamicSupervisor, Intensity, Policy, Shutdown, Supervisor};
 
@@ -30,12 +30,7 @@ async fn an_abandoned_start_gives_its_place_to_the_next() {
     let tree = app.child(stuck).child(journal.probe("b")).start().await.unwrap();
     let app = tree.supervisor("app").unwrap();
     tree.kill("app/stuck").unwrap();
-    soon("its start", async {
-        while tree.directory().status("app/stuck").is_none_or(|status| status.state != regrow::ServiceState::Starting) {
-            tokio::time::sleep(10 * MS).await;
-        }
-    })
-    .await;
+    starting(&tree, "app/stuck").await;
     soon("its end", app.terminate_child("stuck")).await.unwrap();
     probe(&tree, "app/b").cast(ProbeMsg::Panic("x")).unwrap();
     tokio::time::timeout(5 * SEC, up(&tree, "app/b", 2)).await.expect("the gate is shut");

@@ -11,8 +11,8 @@ use regrow::{
 };
 use tokio::sync::oneshot;
 
-use crate::common::mail::hold;
-use crate::common::tree::{Inert, MS, SEC, hears, probe, soon, stands, up};
+use crate::common::mail::busy;
+use crate::common::tree::{Inert, MS, SEC, hears, parked, probe, soon, stands, turns, up};
 use crate::common::worker::{Job, generation, idle, worker};
 
 fn none() -> Intensity {
@@ -65,9 +65,7 @@ async fn a_mailbox_keeps_its_queue_or_drops_it_as_at_any_restart() {
     for (on_restart, dropped) in [(OnRestart::Keep, 0), (OnRestart::Drop, 3)] {
         let tree = Supervisor::one_for_one("app").child(worker("a").on_restart(on_restart)).start().await.unwrap();
         let (a, letters) = (tree.lookup::<Job>("app/a").unwrap(), tree.dead_letters());
-        let (job, mut held) = hold();
-        a.cast(job).unwrap();
-        held.begun().await;
+        let held = busy(&a).await;
         (0..3).for_each(|_| a.cast(idle()).unwrap());
         let mut events = tree.events();
         let order = tokio::spawn({
@@ -165,8 +163,7 @@ async fn what_is_not_up_says_so_and_is_left_as_it_is() {
     app.terminate_child("down").await.unwrap();
     app.terminate_child("gone").await.unwrap();
     stands(&tree, "app/restarting", ServiceState::Restarting).await;
-    let mut parked = tree.directory().watch("app/parked").unwrap();
-    parked.wait_for(|status| matches!(status.state, ServiceState::Parked { .. })).await.unwrap();
+    parked(&probe(&tree, "app/parked")).await;
 
     assert!(matches!(tree.restart("app/starting", "").await, Err(RestartError::Starting { .. })));
     assert!(matches!(tree.restart("app/restarting", "").await, Err(RestartError::Restarting { .. })));
@@ -307,9 +304,7 @@ async fn whatever_happens_beside_it_every_order_is_answered_and_no_message_is_un
                             "seed {seed}: {error}"
                         ),
                     }
-                    for _ in 0..random.usize(0..4) {
-                        tokio::task::yield_now().await;
-                    }
+                    turns(random.usize(0..4)).await;
                 }
             }));
         }
@@ -317,9 +312,7 @@ async fn whatever_happens_beside_it_every_order_is_answered_and_no_message_is_un
         tasks.push(tokio::spawn(async move {
             let app = disturber.supervisor("app").unwrap();
             for _ in 0..6 {
-                for _ in 0..dice.usize(0..6) {
-                    tokio::task::yield_now().await;
-                }
+                turns(dice.usize(0..6)).await;
                 let name = ["a", "b", "c"][dice.usize(0..3)];
                 if kills {
                     let _ = disturber.kill(&format!("app/{name}"));

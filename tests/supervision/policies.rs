@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::common::tree::{Census, MS, SEC, hears, hears_of, in_hand, probe, soon, stands, up};
+use crate::common::tree::{Census, MS, SEC, hears, hears_of, in_hand, parked, probe, soon, stands, up};
 use regrow::testing::{Journal, Probe, ProbeMsg, until};
 use regrow::{
     Backoff, Child, Context, DynamicSupervisor, ExitKind, ExitRule, GiveUp, Intensity, NotReady, Policy, Readiness,
@@ -154,8 +154,7 @@ async fn nobody_is_let_in_while_a_probe_is_under_way() {
     let a = tree.lookup::<()>("app/a").unwrap();
     is_broken.store(true, SeqCst);
     a.kill().unwrap();
-    let watch = tree.directory().watch("app/a").unwrap();
-    soon("parked", until(watch, |status| matches!(status.state, ServiceState::Parked { .. }))).await;
+    parked(&a).await;
     for probes in [1, 2, 3] {
         while starts.load(SeqCst) <= probes {
             assert!(matches!(a.cast(()).unwrap_err().refusal(), Refusal::Parked { .. }));
@@ -241,7 +240,7 @@ async fn rules_know_errors_by_their_registered_types_and_texts() {
     up(&tree, "app/sub/b", 2).await;
     assert!(a.why().await.to_string().contains("Rule 2 fired: restart_group."));
     a.cast("this is flaky").unwrap();
-    soon("parked", until(a.watch(), |status| matches!(status.state, ServiceState::Parked { .. }))).await;
+    parked(&a).await;
     tree.revive("app/sub/a").await.unwrap();
     up(&tree, "app/sub/a", 3).await;
     a.cast("licence").unwrap();

@@ -1,7 +1,7 @@
 //! A supervisor that is described anew while it runs: what its new children depend on.
 
-use crate::common::tree::{probe, up};
-use regrow::testing::{Journal, ProbeMsg, until};
+use crate::common::tree::{parked, probe, up};
+use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
     Child, Intensity, Policy, ReconfigureError, ServiceChild, ServiceState, StartError, Supervisor, TaskContext, Tree,
 };
@@ -40,9 +40,9 @@ async fn a_new_child_depends_on_another_new_one_and_on_what_is_below_that() {
         "`web` depends on `db`: {circle:?}"
     );
     sub.terminate_child("db").await.unwrap();
-    probe(&tree, "app/sub/web").kill().unwrap();
-    let watch = tree.directory().watch("app/sub/web").unwrap();
-    until(watch, |status| matches!(status.state, ServiceState::Parked { .. })).await;
+    let web = probe(&tree, "app/sub/web");
+    web.kill().unwrap();
+    parked(&web).await;
     sub.restart_child("db").await.unwrap();
     sub.revive("web").await.ok();
     up(&tree, "app/sub/web", 2).await;

@@ -1,16 +1,12 @@
 //! Dependents that are restarted when a service that they depend on is ready again in a new life.
 
-use std::time::Duration;
-
 use regrow::policy::Policies;
 use regrow::testing::{Journal, ProbeMsg, until_event};
 use regrow::{
     Child, Dependency, DynamicSupervisor, EventKind, Intensity, Policy, Readiness, ServiceChild, StartError, Supervisor,
 };
 
-use crate::common::tree::{probe, soon, up};
-
-const SEC: Duration = Duration::from_secs(1);
+use crate::common::tree::{SEC, probe, soon, turns, up};
 
 fn with(name: &str, on: &str) -> ServiceChild<ProbeMsg> {
     Journal::new().probe(name).policy(Policy::default().depends_on([Dependency::ready(on).restart()]))
@@ -164,9 +160,7 @@ async fn in_any_race_each_dependent_outlives_no_life_of_its_dependency() {
         for _ in 0..12 {
             let victim = [&db, &db, &api, &web][dice.usize(..4)];
             drop(victim.kill());
-            for _ in 0..dice.usize(..6) {
-                tokio::task::yield_now().await;
-            }
+            turns(dice.usize(..6)).await;
         }
         tokio::time::sleep(SEC).await;
         let (mut started, mut renewed) = (std::collections::HashMap::new(), 0);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use crate::common::mail::{Gate, Job, Log, answers, gated, idle, is_waiting, until_asked, worker};
 use crate::common::partitions::{app, cache, cache_of, is_gone, names};
-use crate::common::tree::{SEC, Slow, in_hand, soon, up};
+use crate::common::tree::{SEC, Slow, in_hand, soon, starting, up};
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{Call, CallError, Child, Context, Handle, Partitions, Refusal, ResizeError, ServiceState};
 
@@ -146,9 +146,7 @@ async fn a_new_partition_is_given_no_keys_before_it_is_up() {
         let cache = cache.clone();
         async move { cache.resize(3).await }
     });
-    while tree.directory().status("app/cache/2").is_none_or(|status| status.state != ServiceState::Starting) {
-        tokio::task::yield_now().await;
-    }
+    starting(&tree, "app/cache/2").await;
     assert!(cache.len() == 2 && (0..100).all(|key| cache.partition_of(&key) < 2));
     // The restart of another one does not wait for it.
     cache.handles()[0].kill().unwrap();

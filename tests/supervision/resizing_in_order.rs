@@ -1,15 +1,14 @@
 //! A resize keeps the order of each key's messages: the old partition hands its keys over.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
-use regrow::{Child, Context, Partitions, ResizeError, Service, ServiceChild, ServiceState, Tree};
+use regrow::{Partitions, ResizeError, ServiceState};
 
-use crate::common::mail::{Log, hold};
-use crate::common::partitions::{app, cache_of, is_gone};
-use crate::common::tree::{SEC, in_hand, soon};
+use crate::common::mail::{Log, busy};
+use crate::common::partitions::{Number, Seen, app, cache_of, counting, is_gone};
+use crate::common::tree::{SEC, in_hand, soon, turns, worked_off};
 use crate::common::worker::{Job, answers, idle, run, worker};
 
 /// A key that the partition with this number has, among so many.
@@ -47,9 +46,7 @@ async fn a_new_partition_begins_when_the_old_ones_are_done_with_what_they_had() 
     let (tree, cache) = app(cache_of(2, |_| worker("p"))).await;
     let log = Log::default();
     let old = cache.handle_for(&key);
-    let (job, mut held) = hold();
-    old.cast(job).unwrap();
-    held.begun().await;
+    let held = busy(&old).await;
     (1..4).for_each(|number| old.cast(log.note(number)).unwrap());
     let resize = resizes(&cache, 3);
     until_len(&cache, 3).await;
@@ -57,9 +54,7 @@ async fn a_new_partition_begins_when_the_old_ones_are_done_with_what_they_had() 
     assert!(new != old && new == cache.handle(2).unwrap());
     (4..7).for_each(|number| new.cast(log.note(number)).unwrap());
     let call = tokio::spawn(new.call(|reply| answers(reply, 7)));
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    turns(100).await;
     assert!(log.seen().is_empty() && !call.is_finished() && !resize.is_finished());
     assert_eq!((new.status().state, new.accounting().queued), (ServiceState::Up, 4));
     let why = new.why().await;
@@ -82,18 +77,14 @@ async fn a_partition_that_leaves_works_off_its_queue_before_others_take_its_keys
     let log = Log::default();
     let key = key_of(1, &cache);
     let leaving = cache.handle_for(&key);
-    let (job, mut held) = hold();
-    leaving.cast(job).unwrap();
-    held.begun().await;
+    let held = busy(&leaving).await;
     (1..4).for_each(|number| leaving.cast(log.note(number)).unwrap());
     let resize = resizes(&cache, 1);
     // It keeps its keys until it has nothing to do, or for a second.
     until_len(&cache, 1).await;
     let new = cache.handle_for(&key);
     (4..7).for_each(|number| new.cast(log.note(number)).unwrap());
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    turns(100).await;
     assert!(log.seen().is_empty());
     held.release();
     soon("the resize", resize).await.unwrap().unwrap();
@@ -109,9 +100,7 @@ async fn a_partition_that_leaves_works_off_its_queue_before_others_take_its_keys
 async fn without_a_handover_nothing_waits() {
     let key = key_that_moves(1, 2).await;
     let (tree, cache) = app(cache_of(2, |_| worker("p"))).await;
-    let (job, mut held) = hold();
-    cache.handle_for(&key).cast(job).unwrap();
-    held.begun().await;
+    let held = busy(&cache.handle_for(&key)).await;
     soon("the resize", cache.resize_now(3)).await.unwrap();
     let new = cache.handle_for(&key);
     assert_eq!(soon("an answer", new.call(|reply| answers(reply, 1))).await.unwrap(), 1);
@@ -125,9 +114,7 @@ async fn a_partition_that_calls_the_new_one_is_not_waited_for() {
     let key = key_that_moves(1, 2).await;
     let (tree, cache) = app(cache_of(2, |_| worker("p"))).await;
     let old = cache.handle_for(&key);
-    let (job, mut held) = hold();
-    old.cast(job).unwrap();
-    held.begun().await;
+    let held = busy(&old).await;
     let resize = resizes(&cache, 3);
     until_len(&cache, 3).await;
     let new = cache.handle_for(&key);
@@ -168,9 +155,7 @@ async fn the_end_of_the_supervisor_or_of_a_partition_ends_the_hold() {
         let key = key_that_moves(1, 2).await;
         let (tree, cache) = app(cache_of(2, |_| worker("p"))).await;
         let old = cache.handle_for(&key);
-        let (job, mut held) = hold();
-        old.cast(job).unwrap();
-        held.begun().await;
+        let held = busy(&old).await;
         old.cast(idle()).unwrap();
         let resize = resizes(&cache, 3);
         until_len(&cache, 3).await;
@@ -187,48 +172,16 @@ async fn the_end_of_the_supervisor_or_of_a_partition_ends_the_hold() {
     }
 }
 
-/// Notes the numbers that it gets for each key.
-struct Counting {
-    seen: Arc<Mutex<HashMap<u64, Vec<u64>>>>,
-    dice: Rng,
-}
-
-struct Number {
-    key: u64,
-    number: u64,
-}
-
-impl Service for Counting {
-    type Msg = Number;
-
-    async fn handle(&mut self, Number { key, number }: Number, _: &mut Context<Self>) -> anyhow::Result<()> {
-        for _ in 0..self.dice.usize(0..4) {
-            tokio::task::yield_now().await;
-        }
-        self.seen.lock().unwrap().entry(key).or_default().push(number);
-        Ok(())
-    }
-}
-
-fn counting(seen: &Arc<Mutex<HashMap<u64, Vec<u64>>>>, index: usize) -> ServiceChild<Number> {
-    let seen = seen.clone();
-    let child = Child::service("p", move |_| {
-        let (seen, dice) = (seen.clone(), Rng::with_seed(index as u64));
-        async { Ok(Counting { seen, dice }) }
-    });
-    child.unbounded()
-}
-
 // pulsar #23603: the order of one key was lost when partitions were resized. On one thread, because on several one may be
 // suspended between its look-up and its send for longer than a resize takes.
 #[tokio::test]
 async fn from_1_to_100_over_many_resizes_each_key_stays_in_order() {
     for seed in 0..60_u64 {
         let mut random = Rng::with_seed(seed);
-        let seen = Arc::default();
-        let (tree, cache): (Tree, Partitions<Number>) = app(cache_of(1 + random.usize(0..3), {
-            let seen = Arc::clone(&seen);
-            move |index| counting(&seen, index)
+        let seen = Seen::default();
+        let (tree, cache) = app(cache_of(1 + random.usize(0..3), {
+            let seen = seen.clone();
+            move |index| counting(&seen, Rng::with_seed(index as u64), false)
         }))
         .await;
         let is_over = Arc::new(AtomicBool::new(false));
@@ -251,9 +204,7 @@ async fn from_1_to_100_over_many_resizes_each_key_stays_in_order() {
                         for key in sender * 10..sender * 10 + 10 {
                             cache.handle_for(&key).cast(Number { key, number }).unwrap();
                         }
-                        for _ in 0..random.usize(0..3) {
-                            tokio::task::yield_now().await;
-                        }
+                        turns(random.usize(0..3)).await;
                     }
                 })
             })
@@ -263,12 +214,9 @@ async fn from_1_to_100_over_many_resizes_each_key_stays_in_order() {
         }
         is_over.store(true, SeqCst);
         soon("the last resize", resizing).await.unwrap();
-        let all = async {
-            while cache.handles().iter().any(|handle| handle.accounting().queued + handle.accounting().in_hand > 0) {
-                tokio::task::yield_now().await;
-            }
-        };
-        soon("all messages", all).await;
+        for partition in cache.handles() {
+            worked_off(&partition).await;
+        }
         soon("shutdown", tree.shutdown()).await;
         let seen = seen.lock().unwrap();
         for key in 0..40 {

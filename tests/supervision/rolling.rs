@@ -10,7 +10,7 @@ use regrow::{
 };
 
 use crate::common::partitions::{app, cache_of};
-use crate::common::tree::{Inert, MS, SEC, probe, soon};
+use crate::common::tree::{Inert, MS, SEC, probe, soon, turns};
 
 /// A service that is ready some time after it came up. Counts those that are not, and the most at a time.
 fn late(counts: &Arc<(AtomicUsize, AtomicUsize)>) -> regrow::ServiceChild<()> {
@@ -116,9 +116,7 @@ async fn a_roll_over_sessions_that_come_and_go_leaves_out_those_that_are_gone() 
             async move {
                 let mut ended = 0;
                 for _ in 0..10 {
-                    for _ in 0..random.usize(0..10) {
-                        tokio::task::yield_now().await;
-                    }
+                    turns(random.usize(0..10)).await;
                     let name = random.usize(0..40).to_string();
                     ended += usize::from(pool.terminate_child(&name).await.is_ok());
                     pool.start_child(Journal::new().probe(&format!("new{}", random.u64(..)))).await.unwrap();

@@ -1,11 +1,10 @@
 //! Many children started at once on a dynamic supervisor: a typed result for each, a bounded number under way, and no more
 //! than was handed over when the future is dropped.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::task::Poll;
 
+use crate::common::mail::is_waiting;
 use crate::common::pool::{app, pool};
 use crate::common::tree::{Census, Inert, SEC, Starter, Starts, heard_to_the_end, probe, soon};
 use regrow::testing::{Journal, Probe, ProbeMsg};
@@ -24,11 +23,6 @@ fn held(name: usize, permits: &Arc<Semaphore>) -> ServiceChild<()> {
         permits.acquire().await?.forget();
         Ok(Inert)
     })
-}
-
-/// Polls it once.
-async fn waits(future: &mut (impl Future + Unpin)) -> bool {
-    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
 }
 
 /// Waits until so many children run, and no more.
@@ -129,7 +123,7 @@ async fn the_iterator_is_asked_for_no_more_than_may_be_under_way() {
         _ = &mut starting => panic!("no start is through"),
         () = async { while tree.directory().watch(&last).is_none() { tokio::task::yield_now().await } } => {}
     }
-    assert!(waits(&mut starting).await);
+    assert!(is_waiting(&mut starting).await);
     assert_eq!(asked.load(SeqCst), UNDER_WAY_MAX);
     // A start that hangs holds its own place, and not that of the children behind it.
     permits.add_permits(1999);
@@ -154,7 +148,7 @@ async fn dropped_before_its_end_it_starts_what_was_handed_over_and_nothing_more(
     });
     let mut starting = Box::pin(pool.start_children(children));
     for _ in 0..3 {
-        assert!(waits(&mut starting).await);
+        assert!(is_waiting(&mut starting).await);
         tokio::task::yield_now().await;
     }
     drop(starting);

@@ -9,7 +9,7 @@ use regrow::{
     SupervisorPartitions, Tree,
 };
 
-use crate::common::tree::{probe, soon, up};
+use crate::common::tree::{probe, soon, turns, up};
 
 fn shards(journal: &Journal, partitions: usize) -> PartitionedSupervisors {
     let journal = journal.clone();
@@ -107,9 +107,7 @@ async fn whatever_dies_calls_by_key_are_answered() {
             let (tree, mut random) = (tree.clone(), random.fork());
             async move {
                 for _ in 0..12 {
-                    for _ in 0..random.usize(0..8) {
-                        tokio::task::yield_now().await;
-                    }
+                    turns(random.usize(0..8)).await;
                     let number = random.usize(0..3);
                     let path = match random.u8(0..4) {
                         0 => "app/shards".to_owned(),

@@ -11,7 +11,7 @@ use regrow::{
 };
 use tokio::sync::oneshot;
 
-use crate::common::tree::{Census, MS, SEC, hears_of, soon};
+use crate::common::tree::{Census, MS, SEC, hears_of, soon, turns};
 
 async fn app(pool: impl Into<Child>) -> (Tree, Tasks) {
     let tree = Supervisor::one_for_one("app").intensity(0, SEC).child(pool).start().await.unwrap();
@@ -61,13 +61,12 @@ async fn a_task_is_a_child_like_others_while_it_runs() {
 async fn many_run_at_most_so_many_at_a_time_and_their_outcomes_are_in_order() {
     let (tree, jobs) = app(jobs()).await;
     for at_most in [0, 1, 7, 1000] {
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let census = Census::default();
         let futures = (0..100_u64).map(|number| {
-            let (now, most) = (now.clone(), most.clone());
+            let census = census.clone();
             async move {
-                most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                let _resident = census.enter();
                 tokio::time::sleep(MS * (1 + number as u32 * 7 % 13)).await;
-                now.fetch_sub(1, SeqCst);
                 assert!(number % 10 != 3, "the {number}th fails");
                 number
             }
@@ -80,7 +79,7 @@ async fn many_run_at_most_so_many_at_a_time_and_their_outcomes_are_in_order() {
                 Err(error) => assert!(matches!(error, TaskError::Panicked(_)) && number % 10 == 3, "{number}: {error}"),
             }
         }
-        assert_eq!(most.load(SeqCst), at_most.clamp(1, 100));
+        assert_eq!(census.alive_max(), at_most.clamp(1, 100));
     }
     assert!(soon("none", jobs.run_all(std::iter::empty::<std::future::Ready<()>>(), 3)).await.is_empty());
     tree.shutdown().await;
@@ -181,13 +180,11 @@ async fn whatever_happens_to_the_pool_each_task_has_an_outcome() {
             callers.push(tokio::spawn(async move {
                 let mut values = 0;
                 for number in 0..15_u64 {
-                    let (turns, ran, resident) = (random.usize(0..5), ran.clone(), census.enter());
+                    let (yields, ran, resident) = (random.usize(0..5), ran.clone(), census.enter());
                     let fails = random.u8(0..5) == 0;
                     let task = async move {
                         let _resident = resident;
-                        for _ in 0..turns {
-                            tokio::task::yield_now().await;
-                        }
+                        turns(yields).await;
                         assert!(!fails, "as drawn");
                         ran.fetch_add(1, SeqCst);
                         number
@@ -219,9 +216,7 @@ async fn whatever_happens_to_the_pool_each_task_has_an_outcome() {
             }));
         }
         for _ in 0..8 {
-            for _ in 0..random.usize(0..12) {
-                tokio::task::yield_now().await;
-            }
+            turns(random.usize(0..12)).await;
             match random.u8(0..4) {
                 0 => drop(tree.kill("app/jobs")),
                 1 => drop(tree.restart("app/jobs", "race").await),

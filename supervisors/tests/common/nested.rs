@@ -78,7 +78,7 @@ struct Node {
     plans: BTreeMap<String, Plan>,
     bodies: BTreeMap<Attempt, Body>,
     is_up: bool,
-    /// It gave up for the whole tree.
+    /// Whether it gave up for the whole tree.
     ends_tree: bool,
 }
 

@@ -23,7 +23,7 @@ enum Deed {
     Ended(Attempt),
     /// A message in hand fails, and that is one too many.
     FailsByRate(Attempt),
-    /// It is a supervisor, and a child below it ends the tree.
+    /// A supervisor of which a child ends the tree.
     EndsTreeBelow(Attempt),
     /// An order starts a child that is down.
     Restart(ChildKey),

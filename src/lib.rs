@@ -227,6 +227,8 @@ mod base;
 mod call;
 #[cfg(feature = "chaos")]
 pub mod chaos;
+#[cfg(feature = "checkpoint")]
+pub mod checkpoint;
 mod child;
 mod context;
 mod error;

@@ -1,0 +1,72 @@
+//! The contract of a store: what it keeps for each key, and which writer may write.
+//!
+//! Invariants that each store keeps, whatever process or thread its callers are in:
+//! 1. An epoch is raised by a claim only, by one, and in one step with the reading of the value. No two claims of a key
+//!    get the same epoch. A discard does not reset it.
+//! 2. A save with a stamp that is not newer than that of the stored value, or with another epoch than that of the newest
+//!    claim, changes nothing and is refused.
+//! 3. A save that was acknowledged is what the next claim returns, also after a crash of the machine, unless a later save
+//!    came between. A save that was not acknowledged is there as a whole, or not at all.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::checkpoint::error::StoreError;
+
+/// Future of a store's work.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A place for the latest state of each service: files, a database, memory.
+///
+/// A store keeps one value for each key, the latest. It does not look into it. The
+/// [contract tests](crate::checkpoint::contract) say what a store of your own must do.
+pub trait CheckpointStore: Send + Sync + 'static {
+    /// Raises the epoch of `key` by one, and returns it with the stored value. The first claim returns epoch 1.
+    fn claim<'a>(&'a self, key: &'a str) -> StoreFuture<'a, Claim>;
+
+    /// Stores a value, if its stamp is newer than that of the stored value and has the epoch of the newest claim.
+    /// Completes when the value would survive a crash of the machine.
+    fn save<'a>(&'a self, key: &'a str, record: Record) -> StoreFuture<'a, ()>;
+
+    /// Removes the value, on the same condition as a save. The epoch stays.
+    fn discard<'a>(&'a self, key: &'a str, stamp: Stamp) -> StoreFuture<'a, ()>;
+
+    /// Names the store in errors and logs: `the directory /var/lib/shop`.
+    fn describe(&self) -> String;
+}
+
+/// The place of a save in the history of its key. Stamps are ordered: by epoch, then by sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp {
+    /// Number of the claim under which it was made. It is a fence: a store refuses an older one.
+    pub epoch: u64,
+    /// Number of the save under its claim, from 1.
+    pub sequence: u64,
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {}, save {}", self.epoch, self.sequence)
+    }
+}
+
+/// A value as a store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its place in the history of the key.
+    pub stamp: Stamp,
+    /// Version of its format, as its [type](crate::checkpoint::State::SCHEMA) gives it.
+    pub schema: u32,
+    /// The encoded value.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Answer to a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The new epoch: saves under this claim carry it.
+    pub epoch: u64,
+    /// The latest value, if one is stored.
+    pub latest: Option<Record>,
+}

@@ -23,7 +23,7 @@ impl TaskContext {
         Self { inner }
     }
 
-    /// Finds a service by name, as [`Context::lookup`] does.
+    /// Finds a service by name, as [`Context::lookup`](crate::Context::lookup) does.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl TaskContext {
         self.inner.lookup(name)
     }
 
-    /// Returns the directory of the whole tree: see [`Context::directory`].
+    /// Returns the directory of the whole tree: see [`Context::directory`](crate::Context::directory).
     pub fn directory(&self) -> Directory {
         self.inner.directory()
     }
@@ -52,7 +52,7 @@ impl TaskContext {
         self.inner.last_exit()
     }
 
-    /// Says that this task is ready: see [`Context::ready`].
+    /// Says that this task is ready: see [`Context::ready`](crate::Context::ready).
     pub fn ready(&self) {
         self.inner.ready();
     }

@@ -25,7 +25,7 @@ pub struct PeerDowns {
 
 impl<M: Send + 'static> Handle<M> {
     /// Returns a stream of the ends of this service's incarnations, for code that is no service: see
-    /// [`Context::monitor`], which says what is reported. Dropping it ends the monitor.
+    /// [`Context::monitor`](crate::Context::monitor), which says what is reported. Dropping it ends the monitor.
     pub fn monitor(&self) -> PeerDowns {
         let cell = Arc::new(StreamCell::default());
         let watcher: Arc<dyn Watches> = cell.clone();

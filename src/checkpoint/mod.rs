@@ -1,13 +1,21 @@
 //! State that survives the process: the latest value of a service, in a store.
 
+mod claimed;
+mod claims;
 mod error;
+mod group;
+mod json;
 mod memory;
 mod state;
 mod store;
+mod terms;
 mod typed;
 
-pub use error::{CheckpointError, Problem, StoreError};
+pub use error::{CheckpointError, NotSaved, Problem, StoreError, SupersededBy};
+pub use group::GroupCommit;
+pub use json::Json;
 pub use memory::MemoryStore;
 pub use state::State;
 pub use store::{CheckpointStore, Claim, Record, Stamp, StoreFuture};
-pub use typed::{Checkpoint, Checkpoints, DEFAULT_STORE_LIMIT};
+pub use terms::{Checkpoints, DEFAULT_STORE_LIMIT};
+pub use typed::Checkpoint;

@@ -1,4 +1,4 @@
-//! State in a store: checkpoints, group commit, and the stores themselves.
+//! State in a store: checkpoints, group commit, the stores and their contract.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -6,10 +6,14 @@ mod held;
 mod tally;
 
 mod claims;
+mod contract;
 mod figures;
+mod files;
 mod group;
 mod late;
 mod lives;
 mod race;
 mod schemas;
+#[cfg(feature = "checkpoint-sqlite")]
+mod sqlite;
 mod stops;

@@ -2,6 +2,7 @@
 
 mod error;
 mod memory;
+mod observed;
 mod state;
 mod store;
 mod typed;

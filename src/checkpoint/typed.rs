@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::checkpoint::error::{CheckpointError, Problem, StoreError};
+use crate::checkpoint::observed::Observed;
 use crate::checkpoint::state::State;
 use crate::checkpoint::store::{CheckpointStore, Record, Stamp};
 use crate::{Context, Service};
@@ -56,7 +57,8 @@ impl<S: Service> Context<S> {
     /// If the store fails or gives no answer in time, and if the value is damaged, was written by a newer program, or
     /// cannot be decoded. The stored value stays as it is.
     pub async fn checkpoint<T: State>(&self, store: &Checkpoints) -> Result<Checkpoint<T>, CheckpointError> {
-        Checkpoint::claim(store, self.path()).await
+        let observed = Arc::new(Observed::new(store.store.clone(), self));
+        Checkpoint::claim(&Checkpoints { store: observed, ..store.clone() }, self.path()).await
     }
 }
 

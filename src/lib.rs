@@ -150,6 +150,7 @@
 //! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
 //! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
 //! | `chaos` | experiments with faults, live and in virtual time |
+//! | `checkpoint-sqlite` | a checkpoint store in SQLite, which is built from its C source; needs Rust 1.89 |
 //! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `policy`, `chaos`, `checkpoint` and `otp` |
 //! | `otp` | the player of OTP's scenarios, on the bare machines and live; `trace` is its old name |
 //! | `async-trait` | for programs in which something else turns on ractor's feature of that name, which changes ractor's traits for all |

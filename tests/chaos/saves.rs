@@ -10,7 +10,8 @@ use regrow::chaos::{
     Chaos, Experiment, ExperimentReport, Fault, FaultRecord, Script, ScriptStep, SimulatedTree, Simulation, Times, When,
 };
 use regrow::checkpoint::{
-    Checkpoint, CheckpointStore, Checkpoints, Claim, MemoryStore, Record, Stamp, State, StoreError, StoreFuture,
+    Checkpoint, CheckpointStore, Checkpoints, Claim, FileStore, MemoryStore, Record, Stamp, State, StoreError,
+    StoreFuture,
 };
 use regrow::testing::Journal;
 use regrow::{Child, Context, Handle, Intensity, Reply, Service, Supervisor, Tree};
@@ -120,7 +121,7 @@ impl CheckpointStore for Store {
     }
 }
 
-async fn tree(store: Store) -> anyhow::Result<Tree> {
+async fn tree(store: impl CheckpointStore) -> anyhow::Result<Tree> {
     let counter = Child::service_with("a", Checkpoints::new(store), |store, ctx: Context<Counter>| async move {
         let mut checkpoint = ctx.checkpoint::<Number>(&store).await?;
         let count = checkpoint.take().map_or(0, |number| number.0);
@@ -237,6 +238,49 @@ async fn saves_break_off_live_as_in_virtual_time() {
     let report = live(&store, &[(Fault::SaveTear(Times::Count(2)), SEC, None)]).await;
     is_failed(&report, &store, "a save that breaks off");
     assert_eq!(store.torn.load(SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_that_breaks_off_leaves_half_a_file_which_the_next_claim_removes() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::open(directory.path()).unwrap();
+    let claim = store.claim("a").await.unwrap();
+    let record = |sequence, text: &str| {
+        let stamp = Stamp { epoch: claim.epoch, sequence };
+        Record { stamp, schema: 1, bytes: text.as_bytes().into() }
+    };
+    store.save("a", record(1, "before")).await.unwrap();
+    store.tear("a", record(2, "after")).await.unwrap();
+    let files = |name: &str| {
+        let mut sizes = std::fs::read_dir(directory.path())
+            .unwrap()
+            .map(|folder| std::fs::metadata(folder.unwrap().path().join(name)).map(|file| file.len()).ok());
+        sizes.next().unwrap()
+    };
+    let (whole, half) = (files("value").unwrap(), files("value.new").unwrap());
+    assert!(half > 0 && half < whole, "{half} of about {whole} bytes");
+    let latest = store.claim("a").await.unwrap().latest;
+    assert_eq!((latest, files("value.new")), (Some(record(1, "before")), None));
+    let late = store.tear("a", record(3, "late")).await;
+    assert!(matches!(late, Err(StoreError::Superseded { .. })), "{late:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn torn_and_late_saves_in_files_lose_nothing_that_was_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let tree = tree(FileStore::open(directory.path()).unwrap()).await.unwrap();
+    let counting = tokio::spawn(count(tree.lookup("app/a").unwrap()));
+    let experiment = Experiment::new("files")
+        .duration(20 * SEC)
+        .target("app/a")
+        .fault(Fault::SaveTear(Times::Count(1)), "app/a", When::Rate(1.0))
+        .lasting(Fault::SaveDelay(150 * MS), "app/a", When::Rate(1.0), 200 * MS)
+        .fault(Fault::Kill, "app/a", When::Rate(2.0));
+    let report = Chaos::new(&tree).run(experiment).await.unwrap();
+    passes(&report);
+    assert!(report.totals.restarts > 20, "{report}");
+    tree.shutdown().await;
+    counting.await.unwrap();
 }
 
 /// The save that begins at 1.1 s is delayed, and its incarnation is killed.

@@ -1,0 +1,105 @@
+//! The store in SQLite: a database of your own, damage, faults.
+
+use std::fs;
+
+use regrow::checkpoint::{CheckpointStore, Record, SqliteStore, Stamp, StoreError};
+use rusqlite::Connection;
+
+const KEY: &str = "bank/ledger";
+
+fn record(epoch: u64, sequence: u64, text: &str) -> Record {
+    Record { stamp: Stamp { epoch, sequence }, schema: 1, bytes: text.as_bytes().into() }
+}
+
+#[tokio::test]
+async fn the_table_lives_beside_tables_of_the_users() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE orders (id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (7)").unwrap();
+    let store = SqliteStore::new(connection).unwrap();
+    store.claim(KEY).await.unwrap();
+    store.save(KEY, record(1, 1, "value")).await.unwrap();
+
+    let user = Connection::open(&path).unwrap();
+    assert_eq!(user.query_row("SELECT id FROM orders", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
+    let (key, value): (String, Vec<u8>) =
+        user.query_row("SELECT key, value FROM regrow_checkpoints", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!((key.as_str(), value.as_slice()), (KEY, b"value".as_slice()));
+    assert!(store.describe().contains("shop.db"), "{}", store.describe());
+}
+
+#[tokio::test]
+async fn a_database_in_memory_will_do_for_tests() {
+    let store = SqliteStore::new(Connection::open_in_memory().unwrap()).unwrap();
+    store.claim(KEY).await.unwrap();
+    store.save(KEY, record(1, 1, "value")).await.unwrap();
+    assert_eq!(store.claim(KEY).await.unwrap().latest, Some(record(1, 1, "value")));
+}
+
+#[tokio::test]
+async fn a_value_that_rotted_is_damage_and_the_epoch_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let store = SqliteStore::open(&path).unwrap();
+    store.claim(KEY).await.unwrap();
+    store.save(KEY, record(1, 1, "value")).await.unwrap();
+    let user = Connection::open(&path).unwrap();
+    user.execute("UPDATE regrow_checkpoints SET value = 'vblue'", []).unwrap_err();
+    user.execute("UPDATE regrow_checkpoints SET value = CAST('vblue' AS BLOB)", []).unwrap();
+    for _ in 0..2 {
+        let error = store.claim(KEY).await.unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { has_previous: false, .. }), "{error}");
+        assert!(error.to_string().contains(KEY) && error.to_string().contains("shop.db"), "{error}");
+    }
+    // By hand, as the error says.
+    user.execute("UPDATE regrow_checkpoints SET checksum = NULL", []).unwrap();
+    let claim = store.claim(KEY).await.unwrap();
+    assert_eq!((claim.epoch, claim.latest), (2, Some(record(1, 1, "vblue"))));
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("letter.txt");
+    fs::write(&path, "Dear Sir or Madam, ".repeat(1000)).unwrap();
+    let error = SqliteStore::open(&path).unwrap_err();
+    assert!(error.to_string().contains("letter.txt` is no SQLite database"), "{error}");
+    let error = SqliteStore::open(directory.path().join("absent/shop.db")).unwrap_err();
+    assert!(error.to_string().contains("create its directory"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_database_keeps_the_value_and_takes_the_next_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let connection = Connection::open(&path).unwrap();
+    let store = SqliteStore::new(connection).unwrap();
+    store.claim(KEY).await.unwrap();
+    store.save(KEY, record(1, 1, "value")).await.unwrap();
+    drop(store);
+    let connection = Connection::open(&path).unwrap();
+    connection.pragma_update_and_check(None, "max_page_count", 10, |row| row.get::<_, i64>(0)).unwrap();
+    let store = SqliteStore::new(connection).unwrap();
+    let large = "x".repeat(1 << 20);
+    let error = store.save(KEY, record(1, 2, &large)).await.unwrap_err();
+    assert!(error.to_string().contains("there is no room"), "{error}");
+    store.save(KEY, record(1, 3, "small")).await.unwrap();
+    assert_eq!(store.claim(KEY).await.unwrap().latest, Some(record(1, 3, "small")));
+}
+
+#[tokio::test]
+async fn a_database_that_another_connection_holds_is_an_error_after_its_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    SqliteStore::open(&path).unwrap();
+    let connection = Connection::open(&path).unwrap();
+    connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+    let store = SqliteStore::new(connection).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.claim(KEY).await.unwrap_err();
+    assert!(error.to_string().contains("another connection writes for too long"), "{error}");
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(store.claim(KEY).await.unwrap().epoch, 1);
+}

@@ -152,7 +152,7 @@
 //! | `chaos` | experiments with faults, live and in virtual time |
 //! | `checkpoint` | `regrow::checkpoint`: state that survives the process, in files or in memory |
 //! | `checkpoint-sqlite` | a checkpoint store in SQLite, which is built from its C source; needs Rust 1.89 |
-//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `policy`, `chaos` and `otp` |
+//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `policy`, `chaos`, `checkpoint` and `otp` |
 //! | `otp` | the player of OTP's scenarios, on the bare machines and live; `trace` is its old name |
 //! | `async-trait` | for programs in which something else turns on ractor's feature of that name, which changes ractor's traits for all |
 //! | `cluster` | the same for ractor's `cluster`. Other nodes see no actor that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message is serializable |

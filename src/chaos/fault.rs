@@ -49,17 +49,29 @@ pub enum Fault {
     Reorder(f64),
     /// Makes the mailbox count as full: a `cast` meets the overflow policy, and a `send` or a `call` waits for room.
     MailboxFull,
+    /// Makes saves of a checkpoint fail: nothing is stored, and the service gets an error. Discards count as saves. A
+    /// service without a checkpoint is never struck, here and in the other faults of saves.
+    SaveFail(Times),
+    /// Makes saves break off in the middle: the service gets an error, and what was stored before must still be there.
+    /// `CheckpointStore::tear` says what the store leaves of such a write.
+    SaveTear(Times),
+    /// Makes each save reach the store this much later. The save goes on if the incarnation is killed meanwhile, and may
+    /// come when the next one has claimed the checkpoint.
+    SaveDelay(Duration),
+    /// Makes saves count as done, but nothing is stored. A disk that does this breaks the claim that no acknowledged save
+    /// is lost.
+    SaveLose(Times),
     /// Moves the clock forward by this time. In virtual time only; the scope does not matter.
     ClockJump(Duration),
 }
 
-/// Number of starts that a fault of starts strikes.
+/// Number of starts or saves that a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Times {
-    /// This number of starts.
+    /// This number of starts or saves.
     Count(u32),
-    /// Each start, as long as the fault lasts.
+    /// Each start or save, as long as the fault lasts.
     Always,
 }
 
@@ -85,6 +97,10 @@ impl Fault {
             Self::Duplicate(_) => "duplicate",
             Self::Reorder(_) => "reorder",
             Self::MailboxFull => "mailbox_full",
+            Self::SaveFail(_) => "save_fail",
+            Self::SaveTear(_) => "save_tear",
+            Self::SaveDelay(_) => "save_delay",
+            Self::SaveLose(_) => "save_lose",
             Self::ClockJump(_) => "clock_jump",
         }
     }
@@ -100,9 +116,16 @@ impl Fault {
             | Self::Block(_)
             | Self::StartPanic(Times::Count(_))
             | Self::StartError(Times::Count(_))
+            | Self::SaveFail(Times::Count(_))
+            | Self::SaveTear(Times::Count(_))
+            | Self::SaveLose(Times::Count(_))
             | Self::ClockJump(_) => false,
             Self::StartPanic(Times::Always)
             | Self::StartError(Times::Always)
+            | Self::SaveFail(Times::Always)
+            | Self::SaveTear(Times::Always)
+            | Self::SaveLose(Times::Always)
+            | Self::SaveDelay(_)
             | Self::SlowStart(_)
             | Self::Flap(_)
             | Self::Hold
@@ -116,12 +139,28 @@ impl Fault {
         }
     }
 
-    /// Whether the fault waits for a message or a start and takes effect then.
+    /// Whether the fault waits for a message, a start or a save and takes effect then.
     pub(crate) fn waits(&self) -> bool {
         matches!(
             self,
             Self::Panic | Self::Error | Self::Hang | Self::Block(_) | Self::StartPanic(_) | Self::StartError(_)
-        )
+        ) || self.is_of_saves()
+    }
+
+    fn is_of_saves(&self) -> bool {
+        matches!(self, Self::SaveFail(_) | Self::SaveTear(_) | Self::SaveDelay(_) | Self::SaveLose(_))
+    }
+
+    /// The number of starts or saves that it strikes.
+    pub(super) fn times(&self) -> Option<Times> {
+        match self {
+            Self::StartPanic(times)
+            | Self::StartError(times)
+            | Self::SaveFail(times)
+            | Self::SaveTear(times)
+            | Self::SaveLose(times) => Some(*times),
+            _ => None,
+        }
     }
 
     /// Whether the fault can hit a child of this kind. Faults of handlers and messages need a
@@ -143,7 +182,11 @@ impl Fault {
             | Self::Drop(_)
             | Self::Delay(_)
             | Self::Duplicate(_)
-            | Self::Reorder(_) => kind == ChildKind::Service,
+            | Self::Reorder(_)
+            | Self::SaveFail(_)
+            | Self::SaveTear(_)
+            | Self::SaveDelay(_)
+            | Self::SaveLose(_) => kind == ChildKind::Service,
         }
     }
 }
@@ -153,14 +196,17 @@ impl fmt::Display for Fault {
         let name = self.name();
         match self {
             Self::KillTogether(count) => write!(f, "{name} {count}"),
-            Self::StartPanic(Times::Count(count)) | Self::StartError(Times::Count(count)) => {
-                write!(f, "{name} x{count}")
-            }
+            Self::StartPanic(Times::Count(count))
+            | Self::StartError(Times::Count(count))
+            | Self::SaveFail(Times::Count(count))
+            | Self::SaveTear(Times::Count(count))
+            | Self::SaveLose(Times::Count(count)) => write!(f, "{name} x{count}"),
             Self::SlowStart(time)
             | Self::Flap(time)
             | Self::Slow(time)
             | Self::Block(time)
             | Self::Delay(time)
+            | Self::SaveDelay(time)
             | Self::ClockJump(time) => write!(f, "{name} {time:?}"),
             Self::Drop(share) | Self::Duplicate(share) | Self::Reorder(share) => write!(f, "{name} {share}"),
             Self::Kill
@@ -168,6 +214,9 @@ impl fmt::Display for Fault {
             | Self::Error
             | Self::StartPanic(Times::Always)
             | Self::StartError(Times::Always)
+            | Self::SaveFail(Times::Always)
+            | Self::SaveTear(Times::Always)
+            | Self::SaveLose(Times::Always)
             | Self::Hang
             | Self::Hold
             | Self::RefuseStop

@@ -8,6 +8,7 @@ mod files;
 mod group;
 mod json;
 mod memory;
+mod observed;
 #[cfg(feature = "checkpoint-sqlite")]
 mod sqlite;
 mod state;

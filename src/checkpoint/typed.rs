@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::checkpoint::claimed::Claimed;
 use crate::checkpoint::error::{CheckpointError, Problem};
 use crate::checkpoint::group::GroupCommit;
+use crate::checkpoint::observed::Observed;
 use crate::checkpoint::state::State;
 use crate::checkpoint::store::Record;
 use crate::checkpoint::terms::Checkpoints;
@@ -21,7 +22,9 @@ impl<M: Send + 'static> Inner<M> {
         store: &Checkpoints,
         key: Arc<str>,
     ) -> impl Future<Output = Result<Checkpoint<T>, CheckpointError>> + Send + use<M, T> {
-        let claim = Claimed::claim(store.clone(), key, self.slot.clone(), self.signals.clone());
+        let observed = Arc::new(Observed::new(store.store.clone(), self));
+        let terms = Checkpoints { store: observed, ..store.clone() };
+        let claim = Claimed::claim(terms, key, self.slot.clone(), self.signals.clone());
         async move {
             let (claimed, latest) = claim.await?;
             Checkpoint::load(claimed, latest)

@@ -8,7 +8,6 @@ use anyhow::anyhow;
 
 use crate::checkpoint::error::StoreError;
 use crate::checkpoint::store::{CheckpointStore, Claim, Record, Stamp, StoreFuture};
-use crate::slot::erased::AnySlot;
 use crate::tree::inject::{Inject, SaveFault};
 use crate::tree::shared::Shared;
 use crate::tree::statements::{Statement, Stored, Storing};
@@ -17,7 +16,7 @@ use crate::{Context, Service};
 /// A store, and the incarnation that uses it.
 pub(super) struct Observed {
     store: Arc<dyn CheckpointStore>,
-    slot: Arc<dyn AnySlot>,
+    path: Arc<str>,
     shared: Arc<Shared>,
     generation: u64,
 }
@@ -25,7 +24,7 @@ pub(super) struct Observed {
 impl Observed {
     pub(super) fn new<S: Service>(store: Arc<dyn CheckpointStore>, ctx: &Context<S>) -> Self {
         let inner = ctx.inner();
-        Self { store, slot: inner.slot.clone(), shared: inner.shared().clone(), generation: inner.generation() }
+        Self { store, path: ctx.path(), shared: inner.shared().clone(), generation: inner.generation() }
     }
 
     /// Returns the running experiment.
@@ -34,7 +33,7 @@ impl Observed {
     }
 
     fn say(&self, experiment: &Arc<dyn Inject>, key: &str, what: Stored) {
-        let (path, store) = (self.slot.path(), self.store.describe());
+        let (path, store) = (self.path.clone(), self.store.describe());
         experiment.say(Statement::Storing(Storing { path, generation: self.generation, store, key: key.into(), what }));
     }
 }
@@ -54,7 +53,7 @@ impl CheckpointStore for Observed {
         let Some(experiment) = self.experiment() else { return self.store.save(key, record) };
         Box::pin(async move {
             let stamp = stamped(record.stamp);
-            match experiment.before_save(self.slot.clone(), self.generation).await {
+            match experiment.before_save(self.path.clone(), self.generation).await {
                 None => self.store.save(key, record).await?,
                 Some(SaveFault::Fail) => return Err(injected("a save that fails")),
                 Some(SaveFault::Tear) => {
@@ -72,7 +71,7 @@ impl CheckpointStore for Observed {
         let Some(experiment) = self.experiment() else { return self.store.discard(key, stamp) };
         Box::pin(async move {
             self.say(experiment, key, Stored::Discards(stamped(stamp)));
-            match experiment.before_save(self.slot.clone(), self.generation).await {
+            match experiment.before_save(self.path.clone(), self.generation).await {
                 None => self.store.discard(key, stamp).await?,
                 Some(SaveFault::Fail | SaveFault::Tear) => return Err(injected("a discard that fails")),
                 Some(SaveFault::Lose) => {}

@@ -4,8 +4,9 @@
 //! incarnation is set. It is a signal beside stop and kill, and the pump looks at those anyway.
 //!
 //! Invariants:
-//! 1. The present incarnation of a service has the signal if and only if the service has active faults. Both change
-//!    under the lock of the fault set, and an incarnation looks at its faults again when it has moved in.
+//! 1. The present incarnation of a service has the signal if and only if the service has active faults of messages and
+//!    stops. Both change under the lock of the fault set, and an incarnation looks at its faults again when it has moved
+//!    in. Faults of saves need no signal: each save looks for them while an experiment runs.
 //! 2. A fault is cleared by its number, and others stay. An incarnation that waits because of it goes on at once.
 //! 3. No lock is held across an await.
 //! 4. A strike is reported before it takes effect, so that the end that follows can be put down to it.
@@ -157,7 +158,7 @@ impl FaultSet {
         let mut faults = lock(&self.faults);
         change(&mut faults);
         if let Some(Control::Signals(signals)) = slot.and_then(AnySlot::control) {
-            signals.set_afflicted(!faults.is_empty());
+            signals.set_afflicted(faults.iter().any(|active| !active.fault.is_of_saves()));
         }
         drop(faults);
         self.changed.notify_waiters();

@@ -10,7 +10,8 @@ use std::time::Duration;
 use regrow_supervisors::LONGEST_TIME;
 
 use crate::chaos::error::ExperimentError;
-use crate::chaos::fault::{Fault, Scope, Times, When};
+use crate::chaos::fault::{Fault, Times, When};
+use crate::chaos::scope::Scope;
 use crate::tree::directory::ChildKind;
 
 /// Faults and claims for a tree, being described. [`Chaos::run`](crate::chaos::Chaos::run) carries them out.

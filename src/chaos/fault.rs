@@ -1,9 +1,9 @@
-//! Faults as data: the kind of fault, the children that it may hit, when it strikes, and for how long.
+//! Faults as data: the kind of fault, when it strikes, and for how long.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
+use crate::chaos::scope::Scope;
 use crate::tree::directory::ChildKind;
 
 /// A fault that an experiment injects into a tree.
@@ -49,10 +49,10 @@ pub enum Fault {
     Reorder(f64),
     /// Makes the mailbox count as full: a `cast` meets the overflow policy, and a `send` or a `call` waits for room.
     MailboxFull,
-    /// Makes saves of a checkpoint fail: nothing is stored, and the service gets an error. Discards count as saves. A
-    /// service without a checkpoint is never struck, here and in the other faults of saves.
+    /// Makes saves of a checkpoint fail: nothing is stored, and its owner gets an error. Discards count as saves. A
+    /// child without a checkpoint is never struck, here and in the other faults of saves.
     SaveFail(Times),
-    /// Makes saves break off in the middle: the service gets an error, and what was stored before must still be there.
+    /// Makes saves break off in the middle: its owner gets an error, and what was stored before must still be there.
     /// `CheckpointStore::tear` says what the store leaves of such a write.
     SaveTear(Times),
     /// Makes each save reach the store this much later. The save goes on if the incarnation is killed meanwhile, and may
@@ -147,7 +147,8 @@ impl Fault {
         ) || self.is_of_saves()
     }
 
-    fn is_of_saves(&self) -> bool {
+    /// Whether it strikes where a checkpoint is saved.
+    pub(super) fn is_of_saves(&self) -> bool {
         matches!(self, Self::SaveFail(_) | Self::SaveTear(_) | Self::SaveDelay(_) | Self::SaveLose(_))
     }
 
@@ -164,7 +165,7 @@ impl Fault {
     }
 
     /// Whether the fault can hit a child of this kind. Faults of handlers and messages need a
-    /// [`Service`](crate::Service).
+    /// [`Service`](crate::Service); faults of saves a service, a task or a thread.
     pub fn can_hit(&self, kind: ChildKind) -> bool {
         match self {
             Self::Kill | Self::KillTogether(_) | Self::Flap(_) | Self::ClockJump(_) => true,
@@ -182,11 +183,10 @@ impl Fault {
             | Self::Drop(_)
             | Self::Delay(_)
             | Self::Duplicate(_)
-            | Self::Reorder(_)
-            | Self::SaveFail(_)
-            | Self::SaveTear(_)
-            | Self::SaveDelay(_)
-            | Self::SaveLose(_) => kind == ChildKind::Service,
+            | Self::Reorder(_) => kind == ChildKind::Service,
+            Self::SaveFail(_) | Self::SaveTear(_) | Self::SaveDelay(_) | Self::SaveLose(_) => {
+                matches!(kind, ChildKind::Service | ChildKind::Task | ChildKind::Thread)
+            }
         }
     }
 }
@@ -223,76 +223,6 @@ impl fmt::Display for Fault {
             | Self::MailboxFull => f.write_str(name),
         }
     }
-}
-
-/// The children that a fault may hit: those for which all of this is true. A child that is not among the experiment's
-/// targets is never hit.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Scope {
-    /// A glob over full paths: `*` within a segment, `**` across. `None` matches every path.
-    pub path: Option<Arc<str>>,
-    /// Only children of this kind.
-    pub kind: Option<ChildKind>,
-    /// Only children at this depth: the root is at 0.
-    pub depth: Option<usize>,
-}
-
-impl Scope {
-    /// Selects the children with a path that matches this glob.
-    pub fn path(glob: impl Into<Arc<str>>) -> Self {
-        Self { path: Some(glob.into()), ..Self::default() }
-    }
-
-    /// Leaves only children of this kind.
-    #[must_use]
-    pub fn kind(mut self, kind: ChildKind) -> Self {
-        self.kind = Some(kind);
-        self
-    }
-
-    /// Leaves only children at this depth: the root is at 0.
-    #[must_use]
-    pub fn depth(mut self, depth: usize) -> Self {
-        self.depth = Some(depth);
-        self
-    }
-
-    /// Checks the glob, and returns what is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let glob = self.path.as_deref().map_or(Ok(()), |path| glob::Pattern::new(path).map(drop));
-        glob.map_err(|error| format!("`{}`: {}", self.path.as_deref().unwrap_or_default(), error.msg.to_lowercase()))
-    }
-
-    /// Whether a child is in scope.
-    pub fn matches(&self, path: &str, kind: ChildKind) -> bool {
-        self.path.as_ref().is_none_or(|glob| matches(glob, path))
-            && self.kind.is_none_or(|wanted| wanted == kind)
-            && self.depth.is_none_or(|depth| path.matches('/').count() == depth)
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", self.path.as_deref().unwrap_or("**"))?;
-        self.kind.map_or(Ok(()), |kind| write!(f, " of kind {kind}"))?;
-        self.depth.map_or(Ok(()), |depth| write!(f, " at depth {depth}"))
-    }
-}
-
-impl From<&str> for Scope {
-    fn from(glob: &str) -> Self {
-        Self::path(glob)
-    }
-}
-
-/// `*` stands for anything within a segment, `**` for any number of segments. Nothing matches a bad glob.
-pub(crate) fn matches(glob: &str, path: &str) -> bool {
-    const HOW: glob::MatchOptions = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: false,
-    };
-    glob::Pattern::new(glob).is_ok_and(|glob| glob.matches_with(path, HOW))
 }
 
 /// Times at which a fault strikes, counted from the beginning of the experiment's faults.
@@ -334,17 +264,4 @@ pub enum Trigger {
     Delayed,
     /// A child was parked.
     Parked,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs_stay_within_a_segment_or_go_across() {
-        assert!(matches("app/*", "app/a") && !matches("app/*", "app/a/b") && matches("**", "app/a/b"));
-        assert!(matches("app/**/w-*", "app/w-1") && matches("app/**/w-*", "app/x/y/w-22"));
-        assert!(matches("*pp/a*c", "app/abc") && !matches("*pp/a*c", "app/ab") && !matches("app", "app/a"));
-        assert!(matches("app/**", "app/a/b") && !matches("[", "["));
-    }
 }

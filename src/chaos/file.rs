@@ -36,7 +36,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
-use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
+use crate::chaos::fault::{Fault, Times, Trigger, When};
+use crate::chaos::scope::Scope;
 use crate::tree::directory::ChildKind;
 
 /// Largest size of a file: no experiment needs more.

@@ -68,11 +68,11 @@ impl Inject for ActiveFaults {
         })
     }
 
-    fn before_save(&self, slot: Arc<dyn AnySlot>, generation: u64) -> Hook<'_, Option<SaveFault>> {
+    fn before_save(&self, path: Arc<str>, generation: u64) -> Hook<'_, Option<SaveFault>> {
         Box::pin(async move {
-            let set = self.faults_of(&slot.path())?;
-            self.delay_save(&set, &slot.path(), generation).await;
-            self.fail_save(&set, &*slot, generation)
+            let set = self.faults_of(&path)?;
+            self.delay_save(&set, &path, generation).await;
+            self.fail_save(&set, &path, generation)
         })
     }
 
@@ -115,14 +115,13 @@ impl ActiveFaults {
         }
     }
 
-    fn fail_save(&self, set: &FaultSet, slot: &dyn AnySlot, generation: u64) -> Option<SaveFault> {
+    fn fail_save(&self, set: &FaultSet, path: &Arc<str>, generation: u64) -> Option<SaveFault> {
         let struck = set.strike(|fault| match fault {
             Fault::SaveFail(_) => Some(SaveFault::Fail),
             Fault::SaveTear(_) => Some(SaveFault::Tear),
             Fault::SaveLose(_) => Some(SaveFault::Lose),
             _ => None,
         });
-        let path = slot.path();
         let passes = |number| self.tell(FaultEvent::Passes { number, path: path.clone() });
         // An incarnation that is told of a failure may end because of it.
         let failed = struck.filter(|(_, what)| *what != SaveFault::Lose).map(|(strike, _)| strike.number);
@@ -134,8 +133,6 @@ impl ActiveFaults {
         if failed.is_none() {
             passes(number);
         }
-        // The fault may have been the last one (invariant 1 of `active.rs`).
-        set.change(Some(slot), |_| ());
         Some(what)
     }
 }

@@ -103,7 +103,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `fault.rs`, `experiment.rs`, `error.rs`, `file.rs` | faults; faults and claims together; why they are refused; the same in TOML |
+//! | `fault.rs`, `scope.rs`, `experiment.rs`, `error.rs`, `file.rs` | faults; the children they may hit; faults and claims together; why they are refused; the same in TOML |
 //! | `script.rs` | everything drawn that can be drawn before the run |
 //! | `active.rs`, `hooks.rs` | the faults that are active in a tree; what they do to an incarnation, hook by hook |
 //! | `run.rs`, `schedule.rs`, `injector.rs`, `rollback.rs` | carrying it out: what is due when; injecting and clearing faults; undoing |
@@ -137,6 +137,7 @@ mod report;
 mod rollback;
 mod run;
 mod schedule;
+mod scope;
 mod script;
 mod simulation;
 mod summary;
@@ -146,11 +147,12 @@ mod to_rust;
 pub use error::ExperimentError;
 pub use experiment::Experiment;
 pub use explore::{Exploration, FailingSeed, Shrunk};
-pub use fault::{Fault, Scope, Times, Trigger, When};
+pub use fault::{Fault, Times, Trigger, When};
 pub use file::ExperimentFileError;
 pub use report::{
     BudgetRecord, CheckResult, ExperimentReport, FaultRecord, LifeRecord, LogLine, MessageCounts, ServiceRecord, Totals,
 };
 pub use run::Chaos;
+pub use scope::Scope;
 pub use script::{Script, ScriptStep, ScriptTime};
 pub use simulation::{SimulatedTree, Simulation, SimulationError};

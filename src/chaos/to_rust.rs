@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::chaos::explore::FailingSeed;
-use crate::chaos::fault::{Fault, Scope, Times};
+use crate::chaos::fault::{Fault, Times};
+use crate::chaos::scope::Scope;
 use crate::chaos::script::{ScriptStep, ScriptTime};
 
 impl FailingSeed {

@@ -9,7 +9,6 @@ use anyhow::anyhow;
 use crate::checkpoint::error::StoreError;
 use crate::checkpoint::store::{CheckpointStore, Claim, Record, Stamp, StoreFuture};
 use crate::context::Inner;
-use crate::slot::erased::AnySlot;
 use crate::tree::inject::{Inject, SaveFault};
 use crate::tree::shared::Shared;
 use crate::tree::statements::{Statement, Stored, Storing};
@@ -17,14 +16,14 @@ use crate::tree::statements::{Statement, Stored, Storing};
 /// A store, and the incarnation that uses it.
 pub(super) struct Observed {
     store: Arc<dyn CheckpointStore>,
-    slot: Arc<dyn AnySlot>,
+    path: Arc<str>,
     shared: Arc<Shared>,
     generation: u64,
 }
 
 impl Observed {
     pub(super) fn new<M: Send + 'static>(store: Arc<dyn CheckpointStore>, inner: &Inner<M>) -> Self {
-        Self { store, slot: inner.slot.clone(), shared: inner.shared().clone(), generation: inner.generation() }
+        Self { store, path: inner.slot.path(), shared: inner.shared().clone(), generation: inner.generation() }
     }
 
     /// Returns the running experiment.
@@ -33,7 +32,7 @@ impl Observed {
     }
 
     fn say(&self, experiment: &Arc<dyn Inject>, key: &str, what: Stored) {
-        let (path, store) = (self.slot.path(), self.store.describe());
+        let (path, store) = (self.path.clone(), self.store.describe());
         experiment.say(Statement::Storing(Storing { path, generation: self.generation, store, key: key.into(), what }));
     }
 }
@@ -53,7 +52,7 @@ impl CheckpointStore for Observed {
         let Some(experiment) = self.experiment() else { return self.store.save(key, record) };
         Box::pin(async move {
             let stamp = stamped(record.stamp);
-            match experiment.before_save(self.slot.clone(), self.generation).await {
+            match experiment.before_save(self.path.clone(), self.generation).await {
                 None => self.store.save(key, record).await?,
                 Some(SaveFault::Fail) => return Err(injected("a save that fails")),
                 Some(SaveFault::Tear) => {
@@ -71,7 +70,7 @@ impl CheckpointStore for Observed {
         let Some(experiment) = self.experiment() else { return self.store.discard(key, stamp) };
         Box::pin(async move {
             self.say(experiment, key, Stored::Discards(stamped(stamp)));
-            match experiment.before_save(self.slot.clone(), self.generation).await {
+            match experiment.before_save(self.path.clone(), self.generation).await {
                 None => self.store.discard(key, stamp).await?,
                 Some(SaveFault::Fail | SaveFault::Tear) => return Err(injected("a discard that fails")),
                 Some(SaveFault::Lose) => {}

@@ -48,10 +48,10 @@ pub(crate) trait Inject: Any + Send + Sync {
     fn before_handle(&self, target: Target) -> Hook<'_, anyhow::Result<()>>;
     /// Runs before the stop hook, when the incarnation was asked to stop.
     fn before_stop(&self, target: Target) -> Hook<'_, ()>;
-    /// Runs before a store is asked to save a value of the service in this slot, or to discard it. It may take its time.
-    /// The incarnation with this generation may be over by then.
+    /// Runs before a store is asked to save a value of the child at this path, or to discard it. It may take its time. The
+    /// incarnation with this generation may be over by then.
     #[allow(dead_code, reason = "only checkpoints call it, and they are a feature")]
-    fn before_save(&self, slot: Arc<dyn AnySlot>, generation: u64) -> Hook<'_, Option<SaveFault>>;
+    fn before_save(&self, path: Arc<str>, generation: u64) -> Hook<'_, Option<SaveFault>>;
     /// Reports a statement to the judge of the experiment.
     fn say(&self, what: Statement);
     /// The counters for the outcomes of calls.

@@ -22,6 +22,36 @@ pub(crate) enum Statement {
     MovesIn { path: Arc<str>, signals: Weak<Signals> },
     /// Nothing of this incarnation is left.
     MovesOut { path: Arc<str>, signals: Weak<Signals> },
+    /// A store has answered a service, or is asked by it.
+    Storing(Storing),
+}
+
+/// Statement about the stored state of a service. The key tells the values of one store apart.
+#[derive(Debug)]
+#[allow(dead_code, reason = "only experiments read it, and they are a feature")]
+pub(crate) struct Storing {
+    pub(crate) path: Arc<str>,
+    pub(crate) generation: u64,
+    /// Name of the store.
+    pub(crate) store: String,
+    pub(crate) key: Arc<str>,
+    pub(crate) what: Stored,
+}
+
+/// Number of a claim, and number of the save or discard under it.
+pub(crate) type Stamped = (u64, u64);
+
+#[derive(Debug)]
+#[allow(dead_code, reason = "only experiments read it, and they are a feature")]
+pub(crate) enum Stored {
+    /// The store was claimed, and returned the value with this stamp.
+    Claimed { epoch: u64, loaded: Option<Stamped> },
+    /// The store has acknowledged a save.
+    Saved(Stamped),
+    /// The store is about to be asked for a discard.
+    Discards(Stamped),
+    /// The store has acknowledged a discard.
+    Discarded(Stamped),
 }
 
 /// Fact or action of a supervisor, with its time.

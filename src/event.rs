@@ -167,7 +167,11 @@ impl fmt::Display for EventKind {
             }
             Self::KeptSetAside { kept, exit } => {
                 let lives = if kept.failed == 1 { "life" } else { "lives in a row" };
-                write!(f, "begins without {kept}, after {} {lives} that began with it failed: {exit}", kept.failed)
+                write!(
+                    f,
+                    "begins without {kept}: {} {lives} that began with it ended, the last one as {exit}",
+                    kept.failed
+                )
             }
             Self::Renewed { dependency } => {
                 write!(f, "is restarted with `{dependency}`, which is ready again in a new life")

@@ -129,6 +129,22 @@ pub(crate) fn bounds_below(path: &str) -> (String, String) {
 /// Greatest number of partitions of a [`Partitioned`](crate::Partitioned) supervisor.
 pub const PARTITIONS_MAX: usize = 1_000_000;
 
+/// Returns the name of a type without the modules.
+pub(crate) fn short_type(full: &str) -> String {
+    let is_of_path = |char: char| char.is_alphanumeric() || char == '_' || char == ':';
+    let mut shown = String::new();
+    let mut rest = full;
+    while !rest.is_empty() {
+        let path = rest.find(|char| !is_of_path(char)).unwrap_or(rest.len());
+        shown.push_str(rest[..path].rsplit("::").next().unwrap_or_default());
+        rest = &rest[path..];
+        let other = rest.find(is_of_path).unwrap_or(rest.len());
+        shown.push_str(&rest[..other]);
+        rest = &rest[other..];
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

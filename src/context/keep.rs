@@ -213,8 +213,9 @@ impl TaskContext {
         self.inner.kept_aside()
     }
 
-    /// Drops what the task keeps, at once, also a value that was set aside.
+    /// Drops what the task keeps, at once, also a value that was set aside. An incarnation that is over or was abandoned
+    /// drops nothing.
     pub fn forget_kept(&self) {
-        self.inner.forget_kept();
+        self.inner.slot.keep_now(&self.inner.signals, Change::Forget);
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::name::short_type;
+
 /// Refusal to return the value that a service keeps, because it has another type. The value stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,7 +19,7 @@ pub struct KeptError {
 
 impl fmt::Display for KeptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, found, wanted } = self;
+        let (path, found, wanted) = (&self.path, short_type(self.found), short_type(self.wanted));
         write!(
             f,
             "`{path}` keeps a `{found}`, and not a `{wanted}`: ask for the type that it keeps, or forget the value"

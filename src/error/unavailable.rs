@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::Exit;
 
+use crate::base::name::short_type;
 use crate::base::panics;
 use crate::error::refusal::Refusal;
 
@@ -69,27 +70,12 @@ pub(crate) fn is_cause_of(exit: &Exit) -> bool {
 
 /// Returns the name of a message's type, without the modules.
 pub(crate) fn type_name<M>() -> String {
-    short(std::any::type_name::<M>())
-}
-
-fn short(full: &str) -> String {
-    let is_of_path = |char: char| char.is_alphanumeric() || char == '_' || char == ':';
-    let mut shown = String::new();
-    let mut rest = full;
-    while !rest.is_empty() {
-        let path = rest.find(|char| !is_of_path(char)).unwrap_or(rest.len());
-        shown.push_str(rest[..path].rsplit("::").next().unwrap_or_default());
-        rest = &rest[path..];
-        let other = rest.find(is_of_path).unwrap_or(rest.len());
-        shown.push_str(&rest[..other]);
-        rest = &rest[other..];
-    }
-    shown
+    short_type(std::any::type_name::<M>())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::short;
+    use crate::base::name::short_type;
 
     #[test]
     fn the_name_of_a_type_is_shown_without_its_modules() {
@@ -100,7 +86,7 @@ mod tests {
             ("(a::B, &[c::D; 3])", "(B, &[D; 3])"),
             ("()", "()"),
         ] {
-            assert_eq!(short(full), shown);
+            assert_eq!(short_type(full), shown);
         }
     }
 }

@@ -114,8 +114,8 @@ impl<M: Send + 'static> Inbox<M> {
     }
 
     /// Keeps a value for the next incarnation: see [`Context::keep`](crate::Context::keep). It takes effect when the
-    /// message that the iterator returned last counts as handled. When the thread must stop, and has none, it takes
-    /// effect when the thread returns `Ok`.
+    /// message that the iterator returned last counts as handled, and before the first message at once. When the thread
+    /// must stop, and has no message, it takes effect when the thread returns `Ok`.
     pub fn keep<T: Send + Sync + 'static>(&self, value: T) {
         self.inner.keep(value, None);
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::name::short_type;
+
 /// A value that is kept, without its type.
 pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 
@@ -79,7 +81,7 @@ pub struct KeptInfo {
 impl fmt::Display for KeptInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { type_name, bytes, age, generation, .. } = self;
-        write!(f, "a `{type_name}`")?;
+        write!(f, "a `{}`", short_type(type_name))?;
         if let Some(bytes) = bytes {
             write!(f, " of {bytes} bytes")?;
         }

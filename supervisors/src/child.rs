@@ -10,6 +10,7 @@ use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::Exit;
 use crate::give_up::GiveUpReason;
 use crate::history::{Ended, History};
+use crate::kept::KeptMark;
 use crate::order::OrderId;
 use crate::policy::Readiness;
 use crate::rule::ExitKind;
@@ -47,8 +48,8 @@ pub(crate) struct Live {
     pub(crate) is_slow: bool,
     /// The life has handled as many messages as make it a success.
     pub(crate) is_proven: bool,
-    /// The attempt began with a value that its service keeps, and has not replaced it.
-    pub(crate) has_kept: bool,
+    /// The attempt and the value that its service keeps.
+    pub(crate) kept: KeptMark,
     /// The attempt never began, because a service that it depends on is gone. Its start fails for that at its deadline.
     pub(crate) never_began: bool,
     /// The child is a supervisor, and ends because the whole tree is to end.
@@ -81,7 +82,7 @@ impl Live {
             ending,
             is_slow: false,
             is_proven: false,
-            has_kept: false,
+            kept: KeptMark::Unread,
             never_began: false,
             ends_tree: false,
             errand: None,
@@ -107,8 +108,8 @@ impl Live {
             Stage::Ready | Stage::Dead(_) => None,
         };
         let lived = now.saturating_sub(self.since);
-        let Self { is_proven, has_kept, ends_tree, .. } = *self;
-        Ended { exit, phase, lived, is_proven, has_kept, ends_tree }
+        let Self { is_proven, kept, ends_tree, .. } = *self;
+        Ended { exit, phase, lived, is_proven, has_kept: kept == KeptMark::BeganWithIt, ends_tree }
     }
 }
 

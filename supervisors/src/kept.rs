@@ -95,12 +95,30 @@ pub enum KeptNews {
     NotItsFault,
 }
 
+/// An attempt and the value that its service keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeptMark {
+    /// The attempt has not taken the value.
+    Unread,
+    /// The attempt began with the value, and answers for it.
+    BeganWithIt,
+    /// The attempt has replaced the value, or ends by a fault that is not its own.
+    Cleared,
+}
+
 impl Core {
     pub(crate) fn take_kept_news(&mut self, attempt: Attempt, news: KeptNews) {
         let Some(live) = self.children.live_mut(attempt) else { return };
-        live.has_kept = matches!(news, KeptNews::BeganWith { .. });
-        if let (KeptNews::BeganWith { failed }, Some(child)) = (news, self.children.get_mut(attempt.child())) {
-            child.history_mut().kept_failed = failed;
+        match (news, live.kept) {
+            (KeptNews::BeganWith { failed }, KeptMark::Unread | KeptMark::BeganWithIt) => {
+                live.kept = KeptMark::BeganWithIt;
+                if let Some(child) = self.children.get_mut(attempt.child()) {
+                    child.history_mut().kept_failed = failed;
+                }
+            }
+            // News of two threads of a life may change places.
+            (KeptNews::BeganWith { .. }, KeptMark::Cleared) => {}
+            (KeptNews::Replaced | KeptNews::NotItsFault, _) => live.kept = KeptMark::Cleared,
         }
     }
 

@@ -106,7 +106,6 @@ impl Core {
         }
         let is_start = ended.phase == Some(ExitKind::StartFailed);
         let Reaction { then, rule, counts } = reaction(&child.spec, &ended.exit, ended.phase);
-        let parks_for_kept = matches!(kept_then, Some(KeptThen::Park(_)));
         let Some(policy) = child.spec.terms.policy.clone() else {
             child.history_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
             return self.decision_for(key, (then, rule), counts, Duration::ZERO, is_start);
@@ -116,6 +115,7 @@ impl Core {
         let is_success = ended.is_proven || has_lasted(&policy, self.meter.budget().period(), ready_for);
         let history = child.history_mut();
         let over_rate = history.take_overrate();
+        history.parks_for_kept = matches!(kept_then, Some(KeptThen::Park(_)));
         if is_success {
             history.reset();
         }
@@ -125,10 +125,7 @@ impl Core {
             return Decision::Park;
         }
         let delay = match then {
-            RuleAction::Restart | RuleAction::RestartGroup if parks_for_kept => {
-                history.parks_for_kept = true;
-                return Decision::Park;
-            }
+            RuleAction::Restart | RuleAction::RestartGroup if history.parks_for_kept => return Decision::Park,
             RuleAction::Restart | RuleAction::RestartGroup => history.next_delay(&policy),
             RuleAction::Park | RuleAction::Stop | RuleAction::Escalate => Duration::ZERO,
         };

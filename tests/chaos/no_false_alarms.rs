@@ -5,7 +5,10 @@ use std::time::Duration;
 use crate::random_trees;
 use regrow::chaos::{Experiment, ExperimentReport, Fault, SimulatedTree, Simulation, When};
 use regrow::testing::Journal;
-use regrow::{Backoff, Child, Dependency, DependencyGone, GiveUp, Intensity, Policy, Restart, Supervisor};
+use regrow::{
+    Backoff, Child, Context, Dependency, DependencyGone, GiveUp, Intensity, KeptRule, KeptThen, Policy, Restart,
+    Service, ServiceChild, Strategy, Supervisor,
+};
 
 const MS: Duration = Duration::from_millis(1);
 const SEC: Duration = Duration::from_secs(1);
@@ -156,4 +159,50 @@ fn a_dependent_that_is_restarted_with_its_dependency_is_as_its_policy_says() {
             .child(journal.probe("other"))
     };
     without_alarms(&killing("app/**", tree), 0..8);
+}
+
+/// Fails now and then, with the value that it began with, and keeps another one now and then.
+struct Keeper {
+    ticks: u32,
+    fails_at: u32,
+}
+
+impl Service for Keeper {
+    type Msg = ();
+    async fn handle(&mut self, (): (), ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        self.ticks += 1;
+        if self.ticks == 1 && ctx.generation() % 5 == 1 {
+            ctx.keep(ctx.generation());
+        }
+        anyhow::ensure!(self.ticks < self.fails_at, "boom");
+        ctx.send_after(100 * MS, ());
+        Ok(())
+    }
+}
+
+fn keeper(name: &str, fails_at: u32) -> ServiceChild<()> {
+    Child::service(name, move |ctx: Context<Keeper>| async move {
+        ctx.kept::<u64>()?;
+        ctx.handle().cast(())?;
+        Ok(Keeper { ticks: 0, fails_at })
+    })
+}
+
+#[test]
+fn a_child_whose_kept_value_is_set_aside_is_parked_or_goes_on_as_its_policy_says() {
+    for strategy in [Strategy::OneForOne, Strategy::RestForOne, Strategy::OneForAll] {
+        let tree = move || {
+            let parks = KeptRule::new(2).then(KeptThen::park(300 * MS));
+            let backoff = Policy::default().backoff(Backoff::new(20 * MS)).reset_after(10 * SEC);
+            Supervisor::new("app", strategy)
+                .budget(Intensity::unlimited())
+                .child(keeper("a", 3).policy(backoff.clone().kept(parks.clone())))
+                .child(keeper("b", 7).policy(backoff.kept(KeptRule::new(2))))
+                .child(keeper("c", 5).policy(Policy::default().kept(parks)))
+        };
+        let simulation = killing("app/*", tree);
+        without_alarms(&simulation, 0..6);
+        let report = simulation.run(1).unwrap();
+        assert!(report.log.iter().any(|line| line.what.contains("begins without")), "{report}");
+    }
 }

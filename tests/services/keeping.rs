@@ -252,7 +252,7 @@ async fn a_value_of_another_type_is_an_error_that_names_both_and_stays() {
     let (wrong, right, aside) = soon("an answer", answers.recv()).await.unwrap();
     let wrong: KeptError = wrong.unwrap_err();
     assert_eq!((&*wrong.path, wrong.found, wrong.wanted), ("app/book", "u64", "alloc::string::String"));
-    assert!(wrong.to_string().starts_with("`app/book` keeps a `u64`, and not a `alloc::string::String`"), "{wrong}");
+    assert!(wrong.to_string().starts_with("`app/book` keeps a `u64`, and not a `String`"), "{wrong}");
     assert_eq!((right.unwrap().as_deref(), aside.unwrap()), (Some(&1), None));
     tree.shutdown().await;
 }

@@ -232,7 +232,7 @@ async fn its_type_size_and_age_can_be_seen() {
     let kept = a.kept().unwrap();
     assert_eq!((kept.type_name, kept.bytes, kept.generation), ("alloc::string::String", Some(6), 1));
     assert_eq!((kept.age, kept.lives, kept.failed, kept.is_set_aside), (7 * SEC, 0, 0, false));
-    let said = "a `alloc::string::String` of 6 bytes, kept 7.0s ago in generation 1";
+    let said = "a `String` of 6 bytes, kept 7.0s ago in generation 1";
     assert_eq!(kept.to_string(), said);
     let why = a.why().await;
     assert_eq!(why.kept.as_ref(), Some(&kept));

@@ -43,8 +43,8 @@ async fn after_three_lives_in_a_row_that_failed_with_it_the_next_begins_empty_an
     }
     assert_eq!(diary.begun(), [None, Some(1), Some(1), Some(1), None]);
     let event = set_aside(&mut events).await;
-    let text = "app/book#4 begins without a `u64`, kept 0.0ns ago in generation 1, after 3 lives in a row that began \
-                with it failed: failed: boom";
+    let text = "app/book#4 begins without a `u64`, kept 0.0ns ago in generation 1: 3 lives in a row that began with \
+                it ended, the last one as failed: boom";
     assert_eq!(event.to_string(), text);
     let EventKind::KeptSetAside { kept, exit } = event.kind else { unreachable!("it was looked for") };
     assert_eq!((kept.failed, kept.lives, kept.is_set_aside, exit.kind()), (3, 3, true, "failed"));
@@ -143,7 +143,10 @@ async fn starts_that_fail_with_it_count() {
     let (picky, mut events) = (tree.lookup::<u64>("app/picky").unwrap(), tree.events());
     picky.cast(13).unwrap();
     let event = set_aside(&mut events).await.to_string();
-    assert!(event.ends_with("after 3 lives in a row that began with it failed: failed: 13 is not good"), "{event}");
+    assert!(
+        event.ends_with(": 3 lives in a row that began with it ended, the last one as failed: 13 is not good"),
+        "{event}"
+    );
     up(&tree, "app/picky", 2).await;
     assert_eq!(picky.accounting().attempts, 5);
     // A value of another type makes each start fail, and ends like this too.
@@ -155,7 +158,7 @@ async fn starts_that_fail_with_it_count() {
     let wrong = tree.lookup::<u64>("app/wrong").unwrap();
     wrong.cast(13).unwrap();
     let event = set_aside(&mut events).await.to_string();
-    assert!(event.contains("`app/wrong` keeps a `u64`, and not a `alloc::string::String`"), "{event}");
+    assert!(event.contains("`app/wrong` keeps a `u64`, and not a `String`"), "{event}");
     up(&tree, "app/wrong", 2).await;
 }
 

@@ -57,7 +57,9 @@ impl SupervisorView {
             let is_due = match call.then {
                 RuleAction::Park => true,
                 RuleAction::Restart | RuleAction::RestartGroup => {
-                    call.is_probation != Tri::No || (parks && self.may_be_spent(path, at))
+                    child.history.parks_for_kept
+                        || call.is_probation != Tri::No
+                        || (parks && self.may_be_spent(path, at))
                 }
                 RuleAction::Stop | RuleAction::Escalate => false,
             };

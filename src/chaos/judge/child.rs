@@ -42,6 +42,8 @@ pub(super) struct History {
     pub(super) probe_before: Duration,
     /// Whether it was parked, and has not lasted since.
     pub(super) is_half_open: Option<Tri>,
+    /// Whether its kept value was set aside, and its policy parks it for that.
+    pub(super) parks_for_kept: bool,
 }
 
 #[derive(Debug, Default)]

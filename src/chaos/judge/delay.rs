@@ -243,7 +243,7 @@ fn between(least: Duration, most: Duration) -> String {
 impl History {
     /// Returns the least and the greatest time until the next probe.
     fn take_probe(&mut self, spec: &ChildSpec, is_certain: bool) -> (Duration, Duration) {
-        let backoff = reading::probes(&spec.policy_rule());
+        let backoff = reading::probes(&spec.policy_rule(), self.parks_for_kept);
         let (least, most) = reading::delays(&backoff, self.probes, self.probe_before);
         self.probes.take(is_certain);
         self.probe_before = self.probe_before.max(most);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Backoff, ChildSpec, Exit, ExitKind, ExitRule, GiveUp, Intensity, Jitter, Policy, Restart, RuleAction, Strategy,
+    Backoff, ChildSpec, Exit, ExitKind, ExitRule, GiveUp, Intensity, Jitter, KeptThen, Policy, Restart, RuleAction,
+    Strategy,
 };
 
 /// The phase in which a life ended.
@@ -126,10 +127,11 @@ pub(super) fn success_after(policy: &Policy, shared: Intensity) -> Option<Durati
     policy.reset_after.or(longest).or(policy.budget.and_then(|budget| budget.period())).or(shared.period())
 }
 
-/// Returns the curve of probes of a parked child.
-pub(super) fn probes(policy: &Policy) -> Backoff {
-    match &policy.on_give_up {
-        Some(GiveUp::Park(probes)) => probes.clone(),
+/// Returns the curve of probes of a parked child. `for_kept`: it is parked because its kept value was set aside.
+pub(super) fn probes(policy: &Policy, for_kept: bool) -> Backoff {
+    match (policy.kept.as_ref().map(|rule| &rule.then), &policy.on_give_up) {
+        (Some(KeptThen::Park(probes)), _) if for_kept => probes.clone(),
+        (_, Some(GiveUp::Park(probes))) => probes.clone(),
         // The other reactions have no schedule.
         _ => Backoff::new(Duration::from_secs(30)).max_delay(Duration::from_secs(3600)),
     }

@@ -162,7 +162,7 @@ impl SupervisorView {
             What::Renewed => self.renewed(path, at, found),
             // What follows is as for an order.
             What::TooManyFailures => child.is_ordered = child.spec.policy_rule().failure_rate.is_some(),
-            What::KeptSetAside => child.is_ordered = true,
+            What::KeptSetAside => child.history.parks_for_kept = true,
             What::Missed => self.missed(path, at, found),
             What::Rests => self.rests(path, at, found),
             What::Forgotten => {
@@ -203,6 +203,7 @@ impl SupervisorView {
         (child.may_start, child.may_stop) = (false, false);
         let by_order = child.is_ordered;
         child.is_ordered &= child.orders > 0;
+        child.history.parks_for_kept = false;
         child.life = Some(Life { by_order, ..Life::begun(Some(attempt), number) });
     }
 

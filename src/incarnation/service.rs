@@ -109,7 +109,7 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
                 Ok(Ok(())) => exit = ctx.inner().signals.chosen().unwrap_or(exit),
                 Ok(Err(error)) if exit.is_abnormal() => {
                     let (path, generation) = (ctx.path(), ctx.generation());
-                    let error = format_args!("{error:#}");
+                    let error = format!("{error:#}");
                     line!(
                         ERROR,
                         { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(&exit), error = %one_line(&error) },

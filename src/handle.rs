@@ -18,6 +18,7 @@ use crate::slot::accounting::Accounting;
 use crate::slot::blocking::block_until;
 use crate::slot::current::Caller;
 use crate::slot::erased::AnySlot;
+use crate::slot::kept::KeptInfo;
 use crate::slot::limit::Limit;
 use crate::slot::queue::Envelope;
 use crate::slot::room::{ForRoom, InLine, Refused};
@@ -337,6 +338,12 @@ impl<M: Send + 'static> Handle<M> {
     /// Returns the path of the service, `"(not in a tree)"` while it has none.
     pub fn path(&self) -> Arc<str> {
         self.slot.path()
+    }
+
+    /// Returns facts about the value that the service [keeps](crate::Context::keep) for its next incarnation; `None` if it
+    /// keeps none.
+    pub fn kept(&self) -> Option<KeptInfo> {
+        self.slot.kept_info()
     }
 
     /// Returns the counters of the mailbox, as one consistent snapshot.

@@ -22,10 +22,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use regrow_supervisors::{Abandon, Exit, Panic};
+use regrow_supervisors::{Abandon, Exit, KeptNews, Panic};
 
 use crate::base::{panics, sweep};
 use crate::context::Inner;
+use crate::error::unavailable;
 use crate::log::{line, one_line};
 use crate::slot::erased::AnySlot;
 use crate::slot::fact::Fact;
@@ -291,6 +292,9 @@ impl Life {
                 Fact::Ignored(attempt)
             }
             End::Exit(exit) => {
+                if self.signals.still_has_kept() && unavailable::is_cause_of(&exit) {
+                    self.signals.tell(Fact::Kept { attempt, news: KeptNews::NotItsFault });
+                }
                 self.slot.life().end(&self.signals, &exit);
                 if self.signals.is_up() { Fact::Ended { attempt, exit } } else { Fact::StartFailed { attempt, exit } }
             }

@@ -104,6 +104,9 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
             }
             let had_chosen = ctx.inner().signals.is_leaving();
             let stopped = caught(pin!(service.stopped(ctx))).await;
+            if matches!(stopped, Ok(Ok(()))) && ctx.inner().signals.keeps_later() {
+                ctx.inner().slot.make_waiting(&ctx.inner().signals);
+            }
             match stopped {
                 Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
                 Ok(Ok(())) => exit = ctx.inner().signals.chosen().unwrap_or(exit),

@@ -12,6 +12,7 @@ use crate::event::Outage;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
 use crate::slot::erased::{AnySlot, Control, Faulty, Ownership, Refused, SlotTree};
+use crate::slot::kept::KeptInfo;
 use crate::slot::queue::Fall;
 use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
@@ -89,6 +90,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn waiting_for_room(&self) -> usize {
         self.waiting_for_room()
+    }
+
+    fn kept_info(&self) -> Option<KeptInfo> {
+        self.kept_info()
+    }
+
+    fn note_kept(&self, failed: u32, set_aside: bool) {
+        self.note_kept(failed, set_aside);
     }
 
     fn watchers(&self) -> usize {

@@ -71,6 +71,12 @@ const REMAINS_TOLD: u32 = 32768;
 const SAYS_READY: u32 = 512;
 /// A normal end is followed by the next incarnation.
 const COMES_BACK: u32 = 65536;
+/// Set once it has taken the kept value, and so begins with it.
+const BEGAN_WITH_KEPT: u32 = 131072;
+/// Set once it has changed what is kept.
+const KEPT_ANEW: u32 = 262144;
+/// Mark of a change of the kept value that waits until it is up, or until after its stop hook.
+const KEEPS_LATER: u32 = 524288;
 
 /// Party that waits for wake-ups.
 #[derive(Debug, Clone, Copy)]

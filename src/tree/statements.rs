@@ -117,6 +117,8 @@ pub(crate) enum What {
     Blocked,
     /// Too many messages of the child failed: it is stopped, or its supervisor ends, as its policy says.
     TooManyFailures,
+    /// The value that the child keeps is set aside, and the child is parked for it.
+    KeptSetAside,
     /// The child is restarted, because a service that it depends on is ready again in a new life.
     Renewed,
     /// The start of the child fails before it begins, because a service that it depends on is gone.

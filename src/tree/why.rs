@@ -12,6 +12,7 @@ use crate::handle::Handle;
 use crate::slot::NoMessages;
 use crate::slot::activity::Activity;
 use crate::slot::erased::AnySlot;
+use crate::slot::kept::KeptInfo;
 use crate::slot::room::LONG;
 use crate::slot::saves::SaveFigures;
 use crate::slot::status::{ServiceState, ServiceStatus};
@@ -76,6 +77,8 @@ pub struct Why {
     pub capacity: Option<usize>,
     /// Number of senders that wait for room in its mailbox.
     pub senders_waiting: usize,
+    /// The value that it [keeps](crate::Context::keep) for its next incarnation.
+    pub kept: Option<KeptInfo>,
     /// Number of [monitors](crate::Context::monitor) that report its ends.
     pub monitors: usize,
     /// Whether its mailbox is held: messages wait in it while partitions that had its keys [hand them
@@ -141,6 +144,7 @@ impl Why {
             queued: 0,
             capacity: None,
             senders_waiting: 0,
+            kept: None,
             monitors: 0,
             is_held: false,
             waits_for: Vec::new(),
@@ -192,6 +196,7 @@ impl Shared {
             queued: usize::try_from(slot.accounting().queued).unwrap_or(usize::MAX),
             capacity,
             senders_waiting: slot.waiting_for_room(),
+            kept: slot.kept_info(),
             monitors: slot.watchers(),
             is_held: slot.is_held(),
             saves: slot.saves().map(|saves| saves.figures()),
@@ -278,6 +283,7 @@ impl fmt::Display for Why {
             let name = name.trim_start_matches('/');
             write!(f, " It was restarted {ago:.1?} ago, because `{name}` was ready again in a new life.")?;
         }
+        self.say_what_is_kept(f)?;
         self.say_what_is_left(f)
     }
 }
@@ -394,6 +400,16 @@ impl Why {
             f.write_str(".")?;
         }
         Ok(())
+    }
+
+    fn say_what_is_kept(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        match kept.failed {
+            _ if kept.is_set_aside => write!(f, " It begins without {kept}: too many lives that began with it failed."),
+            0 => write!(f, " For its next life it has {kept}."),
+            1 => write!(f, " For its next life it has {kept}, with which its last life failed."),
+            failed => write!(f, " For its next life it has {kept}, with which {failed} lives in a row have failed."),
+        }
     }
 
     fn say_what_is_left(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

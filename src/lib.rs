@@ -187,6 +187,7 @@
 //! | ready | a service can do its work, which may be later than its start |
 //! | stop, kill, abandon | asked to end; ended at its next await; left behind because it does not yield |
 //! | keep, heir | a value that a service keeps in memory, and the next incarnation that gets it from the slot; set aside if lives that begin with it fail |
+//! | checkpoint, claim, epoch | the latest state of a service in a store; the right of one incarnation to save there; the number of that claim, by which older ones are refused |
 //! | fence | after it nothing that an abandoned incarnation does counts any more |
 //! | redelivery, poison | the message in hand is handled again; one that ends every incarnation is set aside |
 //! | dead letter | a message that was accepted and that no incarnation will handle |

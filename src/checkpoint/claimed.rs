@@ -134,7 +134,7 @@ impl Claimed {
                 path = %path, generation, key = %key, store = %store, epoch,
                 before = %holder, before_generation = before.generation
             },
-            "child claims a checkpoint that another incarnation still holds: that one can save no more"
+            "child claims a checkpoint that is still held: its holder can save no more"
         );
     }
 }

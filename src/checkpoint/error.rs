@@ -54,6 +54,7 @@ impl Error for StoreError {
 
 /// Error of a claim, a save or a discard. It names the key and the store.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct CheckpointError {
     /// Key in the store: the path of the service, if no other was given.
     pub key: Arc<str>,
@@ -71,11 +72,12 @@ pub struct CheckpointError {
 pub enum SupersededBy {
     /// A newer save of the same incarnation: this one came late.
     NewerSave,
-    /// A later incarnation of the service: this one was abandoned, or a part of it runs on outside of it.
+    /// A later claim of the same service, most often by its next incarnation: this one was abandoned, or a part of it runs on
+    /// outside of it.
     LaterIncarnation,
     /// Another service of this process, with this path. Both use the same key.
     Service(Arc<str>),
-    /// A claim that this process has not made.
+    /// A claim of another process, of another `Checkpoints` of this process, or one that timed out and took place later.
     Elsewhere,
 }
 
@@ -83,7 +85,7 @@ impl fmt::Display for SupersededBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NewerSave => f.write_str("a newer save came first"),
-            Self::LaterIncarnation => f.write_str("a later incarnation of the service has claimed it"),
+            Self::LaterIncarnation => f.write_str("the service has claimed it again, most often in its next incarnation"),
             Self::Service(path) => write!(
                 f,
                 "the service `{}` has claimed it with the same key: give one of the two a key of its own, with \
@@ -91,8 +93,8 @@ impl fmt::Display for SupersededBy {
                 path.trim_start_matches('/')
             ),
             Self::Elsewhere => f.write_str(
-                "another process has claimed it, or another `Checkpoints` of this process: stop that process, or give \
-                 each a key of its own",
+                "it was claimed elsewhere: by another process, by another `Checkpoints` of this one, by a discard, or by a \
+                 claim that timed out and came late. If it was another process, stop that, or give each a key of its own",
             ),
         }
     }
@@ -157,6 +159,7 @@ impl Error for CheckpointError {
 
 /// Error of a wait for a save: nothing is saved any more.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NotSaved {
     /// The key in the store.
     pub key: Arc<str>,

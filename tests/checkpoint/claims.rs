@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use regrow::checkpoint::{Checkpoint, Json, Problem, StoreError, SupersededBy};
+use regrow::checkpoint::{Checkpoint, GroupCommit, Json, Problem, StoreError, SupersededBy};
 use regrow::{Abandon, CallError, Child, Handle, Inbox, Intensity, Reply, Supervisor};
 
 use crate::common::log::Log;
-use crate::common::tree::{Gate, soon, up};
+use crate::common::tree::{Gate, soon, turns, up};
 use crate::held::HeldStore;
 use crate::tally::{Count, Msg, add, count, error_in, find, plain, tree};
 
@@ -71,7 +71,7 @@ async fn two_services_with_one_key_supersede_each_other_and_the_error_names_the_
     let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
     let tree = app.child(child("a")).child(child("b")).start().await.unwrap();
     let lines = log.take();
-    let claim = "WARN child claims a checkpoint that another incarnation still holds: that one can save no more path=app/b \
+    let claim = "WARN child claims a checkpoint that is still held: its holder can save no more path=app/b \
                  generation=1 key=shared store=the store of the test epoch=2 before=app/a before_generation=1";
     assert!(lines.iter().any(|line| line.starts_with(claim)), "{lines:#?}");
 
@@ -112,7 +112,7 @@ async fn a_claim_that_this_process_does_not_know_is_another_process() {
     let Err(CallError::Crashed { exit, .. }) = tally.call(|reply| Msg::Add(1, reply)).await else { panic!() };
     let error = error_in(&exit);
     assert_eq!(error.superseded_by, Some(SupersededBy::Elsewhere));
-    assert!(error.to_string().contains("another process has claimed it"), "{error}");
+    assert!(error.to_string().contains("it was claimed elsewhere: by another process"), "{error}");
     assert_eq!(count(&tally).await, 1);
 }
 
@@ -124,4 +124,60 @@ async fn services_with_keys_of_their_own_do_not_meet() {
         assert_eq!(add(&find(&tree, "a"), 1).await, number);
         assert_eq!(add(&find(&tree, "b"), 10).await, 10 * number);
     }
+}
+
+/// A service that adds one for each call, and blocks its thread in generation 1 when it has two.
+struct Blocks {
+    count: GroupCommit<Count>,
+    gate: Gate,
+}
+
+impl regrow::Service for Blocks {
+    type Msg = Reply<u64>;
+
+    async fn handle(&mut self, reply: Reply<u64>, ctx: &mut regrow::Context<Self>) -> anyhow::Result<()> {
+        let sum = self.count.change(|count| {
+            count.0 += 1;
+            count.0
+        });
+        self.count.reply(reply, sum);
+        if sum == 2 && ctx.generation() == 1 {
+            // The task that saves may wait in the queue of this thread: it goes first.
+            turns(20).await;
+            self.gate.pass();
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn an_abandoned_group_commit_saves_nothing_and_answers_no_call() {
+    let (held, gate) = (HeldStore::new(), Gate::default());
+    let _opener = gate.opener();
+    let parts = (held.checkpoints(), gate.clone());
+    let blocks = Child::service_with("blocks", parts, |(store, gate), ctx: regrow::Context<Blocks>| async move {
+        let count = ctx.checkpoint(&store).await?.group_commit(Default::default);
+        Ok(Blocks { count, gate })
+    });
+    let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
+    let blocks = blocks.abandon(Abandon::After(Duration::from_millis(10)));
+    let tree = app.child(blocks).start().await.unwrap();
+    let blocks: Handle<Reply<u64>> = tree.lookup("app/blocks").unwrap();
+    assert_eq!(blocks.call(|reply| reply).await.unwrap(), 1);
+    held.hold();
+    let cut_off = tokio::spawn(blocks.call(|reply| reply));
+    held.was_asked(2).await;
+    gate.reached().await;
+    blocks.kill().unwrap();
+    up(&tree, "app/blocks", 2).await;
+    let outcome = soon("the end of a call", cut_off).await.unwrap();
+    assert!(matches!(outcome, Err(CallError::Crashed { .. })), "{outcome:?}");
+
+    gate.open();
+    held.let_go();
+    let (stamp, has_saved) = held.has_done(2).await[1];
+    assert_eq!((stamp.epoch, has_saved), (1, false));
+    assert_eq!(soon("an answer", blocks.call(|reply| reply)).await.unwrap(), 2);
+    assert!(tree.shutdown().await.is_clean());
+    assert_eq!(held.stored("app/blocks").await.as_deref(), Some("2"));
 }

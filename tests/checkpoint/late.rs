@@ -138,3 +138,17 @@ async fn an_error_of_the_store_is_passed_on() {
     assert!(matches!(error.problem, Problem::Store(StoreError::Failed(_))));
     assert_eq!(error.to_string(), "checkpoint `app/job` in the store of the test: no space left");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_may_be_as_long_as_its_type_allows_and_as_short() {
+    let held = HeldStore::new();
+    with(held.checkpoints().limit(std::time::Duration::MAX), |mut checkpoint| async move {
+        checkpoint.save(&Json(1)).await
+    })
+    .await
+    .unwrap();
+    // No time at all: each claim that has to wait fails, and so does each save.
+    let none = held.checkpoints().limit(std::time::Duration::ZERO);
+    let saved = with(none, |mut checkpoint| async move { checkpoint.save(&Json(2)).await }).await;
+    assert!(matches!(saved.unwrap_err().problem, Problem::TimedOut(limit) if limit.is_zero()));
+}

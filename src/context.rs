@@ -1,5 +1,6 @@
 //! The context of an incarnation: its handle, its peers, and its own part in its end.
 
+mod keep;
 mod observe;
 mod task_context;
 mod timers;
@@ -60,6 +61,9 @@ impl<M: Send + 'static> Inner<M> {
         let generation = self.slot.up(&self.signals, is_ready);
         let (attempt, info) = (self.signals.attempt(), self.signals.take_info());
         self.signals.tell(Fact::Started { attempt, generation, info });
+        if self.signals.keeps_later() {
+            self.slot.make_waiting(&self.signals);
+        }
         // Checked again: the incarnation may have called `ready` while it was coming up.
         if self.signals.is_ready() {
             self.ready();

@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::coop;
 
 use crate::error::gave_up::GaveUp;
+use crate::slot::kept::KeptInfo;
 
 /// Something that happened to a child of the tree.
 #[derive(Debug, Clone)]
@@ -78,6 +79,15 @@ pub enum EventKind {
         /// The failures.
         failures: FailuresSeen,
         /// The latest of them.
+        exit: Exit,
+    },
+    /// The value that the child [keeps](crate::Context::keep) is set aside, because several lives in a row that began with
+    /// it failed. What happens then follows as an event of its own, such as [`Parked`](Self::Parked). See
+    /// [`Policy::kept`](field@crate::Policy::kept).
+    KeptSetAside {
+        /// The value. `failed` is the number of those lives.
+        kept: Arc<KeptInfo>,
+        /// Exit of the last of them.
         exit: Exit,
     },
     /// The child is restarted, because a service that it depends on is ready again in a new life. Its policy asks for
@@ -154,6 +164,10 @@ impl fmt::Display for EventKind {
             Self::Delayed { delay } => write!(f, "is started again in {delay:.1?}"),
             Self::TooManyFailures { failures, exit } => {
                 write!(f, "fails too often: {failures}, the last one as {exit}")
+            }
+            Self::KeptSetAside { kept, exit } => {
+                let lives = if kept.failed == 1 { "life" } else { "lives in a row" };
+                write!(f, "begins without {kept}, after {} {lives} that began with it failed: {exit}", kept.failed)
             }
             Self::Renewed { dependency } => {
                 write!(f, "is restarted with `{dependency}`, which is ready again in a new life")

@@ -18,9 +18,11 @@ use crate::slot::accounting::Accounting;
 use crate::slot::blocking::block_until;
 use crate::slot::current::Caller;
 use crate::slot::erased::AnySlot;
+use crate::slot::kept::KeptInfo;
 use crate::slot::limit::Limit;
 use crate::slot::queue::Envelope;
 use crate::slot::room::{ForRoom, InLine, Refused};
+use crate::slot::saves::SaveFigures;
 use crate::slot::status::ServiceStatus;
 use crate::slot::wait::Wait;
 use crate::slot::{IfFull, Push, Slot};
@@ -310,6 +312,12 @@ impl<M: Send + 'static> Handle<M> {
         self.slot.status()
     }
 
+    /// Returns the figures of the service's saves: number, age, size and cost. `None` if it has claimed no checkpoint in
+    /// this tree.
+    pub fn saves(&self) -> Option<SaveFigures> {
+        AnySlot::saves(&*self.slot).map(|saves| saves.figures())
+    }
+
     /// Follows the status. A slow receiver sees the newest status, and not each one. For the ends of incarnations with
     /// their exits, use [`monitor`](Self::monitor). The last status is [`Gone`](crate::ServiceState::Gone); after it,
     /// waits of the receiver end with an error.
@@ -330,6 +338,12 @@ impl<M: Send + 'static> Handle<M> {
     /// Returns the path of the service, `"(not in a tree)"` while it has none.
     pub fn path(&self) -> Arc<str> {
         self.slot.path()
+    }
+
+    /// Returns facts about the value that the service [keeps](crate::Context::keep) for its next incarnation; `None` if it
+    /// keeps none.
+    pub fn kept(&self) -> Option<KeptInfo> {
+        self.slot.kept_info()
     }
 
     /// Returns the counters of the mailbox, as one consistent snapshot.

@@ -123,6 +123,11 @@
 //! # }
 //! ```
 //!
+//! # State across restarts
+//!
+//! A restart throws the state away. What is built again, kept in memory, saved in a store or left to a database is on a page of
+//! its own: [`state`].
+//!
 //! # What a message may rely on
 //!
 //! * A refused message comes back in the error. A call that never ran says so. Nothing is dropped silently: what is shed
@@ -150,8 +155,9 @@
 //! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
 //! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
 //! | `chaos` | experiments with faults, live and in virtual time |
+//! | `checkpoint` | `regrow::checkpoint`: state that survives the process, in files or in memory |
 //! | `checkpoint-sqlite` | a checkpoint store in SQLite, which is built from its C source; needs Rust 1.89 |
-//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `policy`, `chaos` and `otp` |
+//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `policy`, `chaos`, `checkpoint` and `otp` |
 //! | `otp` | the player of OTP's scenarios, on the bare machines and live; `trace` is its old name |
 //! | `async-trait` | for programs in which something else turns on ractor's feature of that name, which changes ractor's traits for all |
 //! | `cluster` | the same for ractor's `cluster`. Other nodes see no actor that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message is serializable |
@@ -180,6 +186,7 @@
 //! | backoff, park | the delay before a restart; a child that is put away for some time instead of giving up |
 //! | ready | a service can do its work, which may be later than its start |
 //! | stop, kill, abandon | asked to end; ended at its next await; left behind because it does not yield |
+//! | keep, heir | a value that a service keeps in memory, and the next incarnation that gets it from the slot; set aside if lives that begin with it fail |
 //! | fence | after it nothing that an abandoned incarnation does counts any more |
 //! | redelivery, poison | the message in hand is handled again; one that ends every incarnation is set aside |
 //! | dead letter | a message that was accepted and that no incarnation will handle |
@@ -199,16 +206,17 @@
 //! |---|---|
 //! | `base/` | what every room uses: locks that outlive a panic (`sync`), arithmetic on time, names, the message that wakes a ractor actor (`wake`), panics of the user's code and the panic hook, tasks of the runtime's own, destructors of the user's run elsewhere (`sweep`), parts made when first asked for (`on_demand`), tables that shrink (`thrift`) |
 //! | `log/`, `event.rs`, `error/` | the log lines and how many of them are written; what subscribers see; why a message was refused, a tree not started, a supervisor ended |
-//! | `slot/` | the slot: mailbox, status and counters under one roof. `queue`, `line`, `room/`: messages, and senders that wait for room. `consumer`, `in_hand`, `idle`: an incarnation that takes messages, what becomes of the last one, and an end for want of any. `hold`: messages that others go before. `unwanted`: messages that are left out when their turn comes. `monitors`, `own_monitors`: what is told of an end, in the hands of the peer and of the incarnation that watches. `signals`: how it is woken, stopped, killed, cut off. `erased`: a slot without its type, and its tree. `current`: which incarnation's code a thread runs. `fact`, `inbox`: what a supervisor is told |
+//! | `slot/` | the slot: mailbox, status and counters under one roof. `queue`, `line`, `room/`: messages, and senders that wait for room. `consumer`, `in_hand`, `idle`: an incarnation that takes messages, what becomes of the last one, and an end for want of any. `heir`, `kept`: the value that an incarnation keeps for the next. `hold`: messages that others go before. `unwanted`: messages that are left out when their turn comes. `monitors`, `own_monitors`: what is told of an end, in the hands of the peer and of the incarnation that watches. `signals`: how it is woken, stopped, killed, cut off. `erased`: a slot without its type, and its tree. `current`: which incarnation's code a thread runs. `last_work`: what an orderly end waits for. `saves`: the figures of a service's saves. `fact`, `inbox`: what a supervisor is told |
 //! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`); `request`, a call with one error for its fate and the service's own |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
 //! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
-//! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, what it asks about its tree (`observe`), and its timers (`timers`); the trait, and the contract page; tasks that give a value |
+//! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, what it asks about its tree (`observe`), what it keeps for the next one (`keep`), and its timers (`timers`); the trait, and the contract page; tasks that give a value |
 //! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream (`stream`) |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
 //! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
+//! | `checkpoint/` | state that survives the process. `store`: the contract of a store; `memory`: one of them. `claims`, `claimed`: the right of an incarnation to save. `typed`: the checkpoint of a service; `group`: group commit; `state`, `json`: values and their encoding |
 //! | `run/` | from a signal of the system to the exit status |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
@@ -249,6 +257,21 @@ mod run;
 mod running_task;
 mod service;
 mod slot;
+#[doc = include_str!("state.md")]
+#[doc = ""]
+// Without the feature, its links lead to the table of features.
+#[cfg_attr(
+    feature = "checkpoint",
+    doc = "[Checkpoint]: crate::checkpoint::Checkpoint\n[GroupCommit]: crate::checkpoint::GroupCommit\n[claim]: \
+           crate::Context::checkpoint\n[save]: crate::checkpoint::Checkpoint::save\n[store]: \
+           crate::checkpoint::CheckpointStore"
+)]
+#[cfg_attr(
+    not(feature = "checkpoint"),
+    doc = "[Checkpoint]: crate#features\n[GroupCommit]: crate#features\n[claim]: crate#features\n[save]: \
+           crate#features\n[store]: crate#features"
+)]
+pub mod state {}
 mod supervisor;
 pub mod testing;
 mod tree;
@@ -289,13 +312,14 @@ pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
 pub use regrow_supervisors::{
     Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, BudgetLeft, ChildSpec, ChildState, Dependency,
     DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, FailureRate, FailuresSeen, GiveUp,
-    GiveUpReason, Hang, Health, Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart,
-    RuleAction, Shutdown, Strategy,
+    GiveUpReason, Hang, Health, Intensity, Jitter, KeptRule, KeptThen, NotReady, Panic, Policy, PolicyError, Readiness,
+    Restart, RuleAction, Shutdown, Strategy,
 };
 pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};
 
 // To write a service, a task or a thread.
 pub use context::{Context, LinkedTask, TaskContext};
+pub use error::kept::{KeptError, NotKept};
 pub use incarnation::thread::Inbox;
 pub use running_task::RunningTask;
 pub use service::{Ignore, Service, ignore};
@@ -320,6 +344,8 @@ pub use error::not_running::NotRunning;
 pub use event::{Event, EventKind, Events, Lagged, Outage};
 pub use slot::accounting::Accounting;
 pub use slot::dead_letter::DeadReason;
+pub use slot::kept::KeptInfo;
+pub use slot::saves::{LastSave, SaveFigures};
 pub use slot::status::{ServiceState, ServiceStatus};
 pub use tree::dead_letters::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, ReplayError, ReplayFailure};
 pub use tree::directory::{ChildKind, DirectoryEntry};

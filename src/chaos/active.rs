@@ -4,8 +4,9 @@
 //! incarnation is set. It is a signal beside stop and kill, and the pump looks at those anyway.
 //!
 //! Invariants:
-//! 1. The present incarnation of a service has the signal if and only if the service has active faults. Both change
-//!    under the lock of the fault set, and an incarnation looks at its faults again when it has moved in.
+//! 1. The present incarnation of a service has the signal if and only if the service has active faults of messages and
+//!    stops. Both change under the lock of the fault set, and an incarnation looks at its faults again when it has moved
+//!    in. Faults of saves need no signal: each save looks for them while an experiment runs.
 //! 2. A fault is cleared by its number, and others stay. An incarnation that waits because of it goes on at once.
 //! 3. No lock is held across an await.
 //! 4. A strike is reported before it takes effect, so that the end that follows can be put down to it.
@@ -56,6 +57,8 @@ pub(crate) enum FaultEvent {
 pub(crate) struct FaultSet {
     faults: Mutex<Vec<ActiveFault>>,
     is_cleared: AtomicBool,
+    /// The fault that failed the latest save, and the generation that made it, which may end because of that.
+    failed_save: Mutex<Option<(usize, u64)>>,
     /// Notified at each change.
     pub(super) changed: Notify,
 }
@@ -132,10 +135,10 @@ impl ActiveFaults {
     /// Adds a fault to the service in this slot (invariant 1).
     pub(crate) fn inject(&self, slot: &dyn AnySlot, number: usize, fault: &Fault, seed: u64, is_virtual: bool) {
         let set = lock(&self.services).entry(slot.path()).or_default().clone();
-        let left = match fault {
-            Fault::StartPanic(Times::Count(count)) | Fault::StartError(Times::Count(count)) => *count,
-            Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_) => 1,
-            _ => u32::MAX,
+        let left = match (fault.times(), fault) {
+            (Some(Times::Count(count)), _) => count,
+            (_, Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_)) => 1,
+            (_, _) => u32::MAX,
         };
         let active = ActiveFault { number, fault: fault.clone(), chance: Rng::with_seed(seed), is_virtual, left };
         set.change(Some(slot), |faults| faults.push(active));
@@ -155,7 +158,7 @@ impl FaultSet {
         let mut faults = lock(&self.faults);
         change(&mut faults);
         if let Some(Control::Signals(signals)) = slot.and_then(AnySlot::control) {
-            signals.set_afflicted(!faults.is_empty());
+            signals.set_afflicted(faults.iter().any(|active| !active.fault.is_of_saves()));
         }
         drop(faults);
         self.changed.notify_waiters();
@@ -174,6 +177,14 @@ impl FaultSet {
         Some((strike, struck))
     }
 
+    /// Notes that this fault fails a save, and takes the fault that failed the one before, if the same incarnation made
+    /// both: it has survived that one.
+    pub(super) fn fails_save(&self, number: Option<usize>, generation: u64) -> Option<usize> {
+        let failed = number.map(|number| (number, generation));
+        let (before, of) = std::mem::replace(&mut *lock(&self.failed_save), failed)?;
+        (of == generation).then_some(before)
+    }
+
     pub(super) fn has(&self, test: impl Fn(&Fault) -> bool) -> bool {
         lock(&self.faults).iter().any(|active| test(&active.fault))
     }
@@ -184,6 +195,11 @@ impl FaultSet {
             .iter()
             .filter_map(|active| time(&active.fault))
             .fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    /// Returns the faults for which `test` returns a value, by number.
+    pub(super) fn all<T>(&self, test: impl Fn(&Fault) -> Option<T>) -> Vec<(usize, T)> {
+        lock(&self.faults).iter().filter_map(|active| Some((active.number, test(&active.fault)?))).collect()
     }
 
     /// Draws whether this message is among the share that a fault of this kind concerns.

@@ -32,8 +32,9 @@ impl Claims {
         let Experiment { hypothesis, probes, .. } = experiment;
         let mut claims = Vec::new();
         claims.push(LAW.to_owned());
-        let of_supervision = Claim::ALL.into_iter().filter(|_| hypothesis.supervision);
+        let of_supervision = Claim::OF_SUPERVISION.into_iter().filter(|_| hypothesis.supervision);
         claims.extend(of_supervision.map(|claim| claim.text().to_owned()));
+        claims.push(Claim::Saves.text().to_owned());
         claims.extend(hypothesis.everybody_up.then(|| UP.to_owned()));
         claims.extend(probes.iter().map(|probe| probe.name.to_string()));
         let held = |hypothesis| CheckResult { hypothesis, held: true, broken_at: None, evidence: None };

@@ -10,7 +10,8 @@ use std::time::Duration;
 use regrow_supervisors::LONGEST_TIME;
 
 use crate::chaos::error::ExperimentError;
-use crate::chaos::fault::{Fault, Scope, Times, When};
+use crate::chaos::fault::{Fault, Times, When};
+use crate::chaos::scope::Scope;
 use crate::tree::directory::ChildKind;
 
 /// Faults and claims for a tree, being described. [`Chaos::run`](crate::chaos::Chaos::run) carries them out.
@@ -83,8 +84,8 @@ pub(crate) type Look = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = anyhow::Resul
 
 impl Experiment {
     /// Describes an experiment of ten seconds with seed 0, and no targets and faults yet. It claims that the message
-    /// counts of mailboxes add up, that supervision does what strategies and policies say, and that all targets are up
-    /// before and after.
+    /// counts of mailboxes add up, that supervision does what strategies and policies say, that no acknowledged save is
+    /// lost, and that all targets are up before and after.
     pub fn new(title: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -204,7 +205,7 @@ impl Experiment {
 
     /// Takes back the claims about supervision.
     ///
-    /// Otherwise five claims are checked for every tree: restarts touch only the children that they may touch, children
+    /// Otherwise five claims about supervision are checked for every tree: restarts touch only the children that they may touch, children
     /// stop and start in their order, delays and budgets are kept, and no service has two incarnations alive at the
     /// same time.
     pub fn supervision_is_not_judged(mut self) -> Self {
@@ -294,7 +295,8 @@ impl Planned {
             Fault::Drop(share) | Fault::Duplicate(share) | Fault::Reorder(share) => {
                 share_of(self.fault.name(), *share)?
             }
-            Fault::KillTogether(0) | Fault::StartError(Times::Count(0)) | Fault::StartPanic(Times::Count(0)) => {
+            Fault::KillTogether(0) => return Err(ExperimentError::Never { fault: fault(), why: "its count is zero" }),
+            counted if counted.times() == Some(Times::Count(0)) => {
                 return Err(ExperimentError::Never { fault: fault(), why: "its count is zero" });
             }
             _ => {}
@@ -305,6 +307,7 @@ impl Planned {
             | Fault::Slow(time)
             | Fault::Block(time)
             | Fault::Delay(time)
+            | Fault::SaveDelay(time)
             | Fault::ClockJump(time) => Some(time),
             _ => None,
         };

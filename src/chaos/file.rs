@@ -36,7 +36,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
-use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
+use crate::chaos::fault::{Fault, Times, Trigger, When};
+use crate::chaos::scope::Scope;
 use crate::tree::directory::ChildKind;
 
 /// Largest size of a file: no experiment needs more.
@@ -157,7 +158,7 @@ struct ScopeFile {
 struct FaultFile {
     kind: FaultKind,
     on: Option<Whom>,
-    /// Number of victims, or of starts that fail (none: each).
+    /// Number of victims, or of starts or saves that fail (none: each).
     count: Option<u32>,
     #[serde(default, deserialize_with = "time")]
     by: Option<Duration>,
@@ -192,6 +193,10 @@ enum FaultKind {
     Duplicate,
     Reorder,
     MailboxFull,
+    SaveFail,
+    SaveTear,
+    SaveDelay,
+    SaveLose,
     ClockJump,
 }
 
@@ -292,6 +297,10 @@ impl FaultFile {
             FaultKind::Duplicate => (Fault::Duplicate(share?), false, true, false),
             FaultKind::Reorder => (Fault::Reorder(share?), false, true, false),
             FaultKind::MailboxFull => (Fault::MailboxFull, false, false, false),
+            FaultKind::SaveFail => (Fault::SaveFail(times), false, false, true),
+            FaultKind::SaveTear => (Fault::SaveTear(times), false, false, true),
+            FaultKind::SaveDelay => (Fault::SaveDelay(by?), true, false, false),
+            FaultKind::SaveLose => (Fault::SaveLose(times), false, false, true),
             FaultKind::ClockJump => (Fault::ClockJump(by?), true, false, false),
         };
         for (is_said, is_taken, what) in [

@@ -1,5 +1,5 @@
-//! The hooks of faults in an incarnation: at its start, before it takes a message, in its handler, and when it is asked
-//! to stop.
+//! The hooks of faults in an incarnation: at its start, before it takes a message, in its handler, before it saves, and
+//! when it is asked to stop.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use crate::chaos::active::{ActiveFaults, FaultEvent, FaultSet, Strike};
 use crate::chaos::fault::Fault;
 use crate::slot::erased::AnySlot;
 use crate::slot::signals::Signals;
-use crate::tree::inject::{Hook, Inject, Target};
+use crate::tree::inject::{Hook, Inject, SaveFault, Target};
 use crate::tree::statements::Statement;
 
 const MS: Duration = Duration::from_millis(1);
@@ -68,6 +68,14 @@ impl Inject for ActiveFaults {
         })
     }
 
+    fn before_save(&self, path: Arc<str>, generation: u64) -> Hook<'_, Option<SaveFault>> {
+        Box::pin(async move {
+            let set = self.faults_of(&path)?;
+            self.delay_save(&set, &path, generation).await;
+            self.fail_save(&set, &path, generation)
+        })
+    }
+
     fn say(&self, what: Statement) {
         let said = lock(&self.said).clone();
         if let Some(said) = said {
@@ -89,6 +97,43 @@ impl ActiveFaults {
     fn victim_at(&self, Target { slot, signals }: Target) -> Option<Victim<'_>> {
         let set = self.faults_of(&slot.path())?;
         Some(Victim { faults: self, set, slot, signals })
+    }
+
+    async fn delay_save(&self, set: &FaultSet, path: &Arc<str>, generation: u64) {
+        let delays = set.all(|fault| if let Fault::SaveDelay(time) = fault { Some(*time) } else { None });
+        for (number, _) in &delays {
+            let path = path.clone();
+            self.tell(FaultEvent::Strikes { number: *number, path, generation: Some(generation), is_last: false });
+        }
+        let delay = delays.iter().fold(Duration::ZERO, |sum, (_, time)| sum.saturating_add(*time));
+        if !delay.is_zero() {
+            set.pass(delay, || set.has(|fault| matches!(fault, Fault::SaveDelay(_)))).await;
+        }
+        // A service does not end because a save takes longer.
+        for (number, _) in delays {
+            self.tell(FaultEvent::Passes { number, path: path.clone() });
+        }
+    }
+
+    fn fail_save(&self, set: &FaultSet, path: &Arc<str>, generation: u64) -> Option<SaveFault> {
+        let struck = set.strike(|fault| match fault {
+            Fault::SaveFail(_) => Some(SaveFault::Fail),
+            Fault::SaveTear(_) => Some(SaveFault::Tear),
+            Fault::SaveLose(_) => Some(SaveFault::Lose),
+            _ => None,
+        });
+        let passes = |number| self.tell(FaultEvent::Passes { number, path: path.clone() });
+        // An incarnation that is told of a failure may end because of it.
+        let failed = struck.filter(|(_, what)| *what != SaveFault::Lose).map(|(strike, _)| strike.number);
+        if let Some(survived) = set.fails_save(failed, generation) {
+            passes(survived);
+        }
+        let (Strike { number, is_last, .. }, what) = struck?;
+        self.tell(FaultEvent::Strikes { number, path: path.clone(), generation: Some(generation), is_last });
+        if failed.is_none() {
+            passes(number);
+        }
+        Some(what)
     }
 }
 

@@ -208,6 +208,7 @@ impl Recorder {
             | EventKind::GivenUp { .. }
             | EventKind::Renewed { .. }
             | EventKind::TooManyFailures { .. }
+            | EventKind::KeptSetAside { .. }
             | EventKind::Blocks { .. } => {}
         }
     }

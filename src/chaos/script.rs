@@ -11,7 +11,8 @@ use regrow_supervisors::LONGEST_TIME;
 
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::{Experiment, Planned};
-use crate::chaos::fault::{Fault, Scope, Trigger, When};
+use crate::chaos::fault::{Fault, Trigger, When};
+use crate::chaos::scope::Scope;
 use crate::tree::directory::ChildKind;
 
 /// The faults of one run, line by line.

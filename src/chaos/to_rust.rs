@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::chaos::explore::FailingSeed;
-use crate::chaos::fault::{Fault, Scope, Times};
+use crate::chaos::fault::{Fault, Times};
+use crate::chaos::scope::Scope;
 use crate::chaos::script::{ScriptStep, ScriptTime};
 
 impl FailingSeed {
@@ -67,12 +68,17 @@ impl Fault {
         };
         let inner = match self {
             Self::KillTogether(count) => count.to_string(),
-            Self::StartPanic(count) | Self::StartError(count) => times(count),
+            Self::StartPanic(count)
+            | Self::StartError(count)
+            | Self::SaveFail(count)
+            | Self::SaveTear(count)
+            | Self::SaveLose(count) => times(count),
             Self::SlowStart(time)
             | Self::Flap(time)
             | Self::Slow(time)
             | Self::Block(time)
             | Self::Delay(time)
+            | Self::SaveDelay(time)
             | Self::ClockJump(time) => duration(*time),
             Self::Drop(share) | Self::Duplicate(share) | Self::Reorder(share) => format!("{share:?}"),
             Self::Kill | Self::Panic | Self::Error | Self::Hang | Self::Hold | Self::RefuseStop | Self::MailboxFull => {

@@ -32,6 +32,15 @@ pub trait CheckpointStore: Send + Sync + 'static {
     /// Removes the value, on the same condition as a save. The epoch stays.
     fn discard<'a>(&'a self, key: &'a str, stamp: Stamp) -> StoreFuture<'a, ()>;
 
+    /// Leaves what a save leaves if the process dies in the middle of it. The value that was stored before stays. Only
+    /// experiments call it, for the fault `save_tear`.
+    ///
+    /// The default does nothing: that is right for a store in which no part of a save is ever seen.
+    fn tear<'a>(&'a self, key: &'a str, record: Record) -> StoreFuture<'a, ()> {
+        let _ = (key, record);
+        Box::pin(async { Ok(()) })
+    }
+
     /// Names the store in errors and logs: `the directory /var/lib/shop`.
     fn describe(&self) -> String;
 }

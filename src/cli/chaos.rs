@@ -13,7 +13,7 @@ use super::soak::soak;
 
 #[derive(Debug, Args)]
 pub(crate) struct Chaos {
-    /// The demo tree that the experiment is for: shop or forest. Default: shop.
+    /// The demo tree that the experiment is for: shop, forest or market. Default: shop.
     #[arg(long, global = true)]
     tree: Option<String>,
     #[command(subcommand)]
@@ -54,10 +54,7 @@ pub(crate) fn run(Chaos { tree, command }: Chaos) -> ExitCode {
 fn run_on(tree: Option<String>, command: cli::Command) -> ExitCode {
     let name: Arc<str> = tree.as_deref().unwrap_or("shop").into();
     if !demo::TREES.contains(&&*name) {
-        return cli::exit_code(Err(anyhow::anyhow!(
-            "there is no demo tree `{name}`: use {}",
-            demo::TREES.join(" or ")
-        )));
+        return cli::exit_code(Err(anyhow::anyhow!("there is no demo tree `{name}`: use {}", demo::TREES.join(", "))));
     }
     let program = tree.map_or("regrow chaos".to_owned(), |tree| format!("regrow chaos --tree {tree}"));
     command.run(&program, move |seed| {

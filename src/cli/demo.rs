@@ -1,6 +1,6 @@
-//! Trees to try experiments on: a small shop, and a forest of several hundred services.
+//! Trees to try experiments on: a small shop, a forest of several hundred services, and a market (`tills.rs`).
 //!
-//! Both have a workload: callers cast and call all the time, and the outcomes of the calls are counted.
+//! All have a workload: callers cast and call all the time, and the outcomes of the calls are counted.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use regrow::{
 };
 
 /// The trees by name.
-pub(crate) const TREES: [&str; 2] = ["shop", "forest"];
+pub(crate) const TREES: [&str; 3] = ["shop", "forest", "market"];
 
 /// Starts one of the [`TREES`] and its workload.
 ///
@@ -25,7 +25,8 @@ pub(crate) async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)>
     let tree = match name {
         "shop" => shop(seed, &work).await?,
         "forest" => forest(seed, &work).await?,
-        other => anyhow::bail!("there is no demo tree `{other}`: {} are there", TREES.join(" and ")),
+        "market" => super::tills::market(seed).await?,
+        other => anyhow::bail!("there is no demo tree `{other}`: {} are there", TREES.join(", ")),
     };
     Ok((tree, work))
 }

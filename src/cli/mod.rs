@@ -4,4 +4,5 @@ pub(crate) mod chaos;
 mod demo;
 pub(crate) mod policy;
 mod soak;
+mod tills;
 pub(crate) mod trace;

@@ -2,6 +2,7 @@
 
 pub(crate) mod gave_up;
 pub(crate) mod get_or_start;
+pub(crate) mod kept;
 pub(crate) mod manage;
 pub(crate) mod not_running;
 pub(crate) mod orders;

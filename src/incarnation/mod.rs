@@ -22,10 +22,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use regrow_supervisors::{Abandon, Exit, Panic};
+use regrow_supervisors::{Abandon, Exit, KeptNews, Panic};
 
 use crate::base::{panics, sweep};
 use crate::context::Inner;
+use crate::error::unavailable;
 use crate::log::{line, one_line};
 use crate::slot::erased::AnySlot;
 use crate::slot::fact::Fact;
@@ -204,7 +205,8 @@ impl Life {
         if self.signals.is_fenced() || (is_killed && !is_asked) {
             return Poll::Ready(End::Exit(Exit::Killed));
         }
-        if let Some(exit) = self.signals.broken() {
+        // A thread cannot be dropped: it ends by itself, with this exit.
+        if let Some(exit) = self.signals.broken().filter(|_| self.on_kill == OnKill::Drop) {
             // The values that the body owns are dropped next, and may block: the supervisor runs before that.
             if self.signals.tell_remains(&exit) {
                 cx.waker().wake_by_ref();
@@ -290,6 +292,9 @@ impl Life {
                 Fact::Ignored(attempt)
             }
             End::Exit(exit) => {
+                if self.signals.still_has_kept() && unavailable::is_cause_of(&exit) {
+                    self.signals.tell(Fact::Kept { attempt, news: KeptNews::NotItsFault });
+                }
                 self.slot.life().end(&self.signals, &exit);
                 if self.signals.is_up() { Fact::Ended { attempt, exit } } else { Fact::StartFailed { attempt, exit } }
             }
@@ -352,6 +357,26 @@ pub(crate) fn worse_of(exit: Exit, panic: Panic, path: &str) -> Exit {
     } else {
         Exit::Panicked(panic)
     }
+}
+
+/// The work that an incarnation does last, if it ends in order as `exit`. `None` if there is none. The future returns
+/// the exit of the incarnation, which is a failure if that work failed.
+pub(crate) fn last_work(signals: &Signals, exit: &Exit) -> Option<Pin<Box<dyn Future<Output = Exit> + Send>>> {
+    let work = if exit.is_abnormal() { Vec::new() } else { signals.take_last_work() };
+    if work.is_empty() {
+        return None;
+    }
+    let mut exit = exit.clone();
+    Some(Box::pin(async move {
+        for work in work {
+            if let Err(error) = work.await
+                && !exit.is_abnormal()
+            {
+                exit = failure(error);
+            }
+        }
+        exit
+    }))
 }
 
 /// Turns the error of a failing service into its exit.

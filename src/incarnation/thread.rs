@@ -15,10 +15,11 @@ use tokio::sync::oneshot;
 use crate::base::{name, panics};
 use crate::context::Inner;
 use crate::error::Interruption;
+use crate::error::kept::{KeptError, NotKept};
 use crate::handle::Handle;
 use crate::incarnation::maker::Maker;
 use crate::incarnation::redelivery::Redelivery;
-use crate::incarnation::{End, failure};
+use crate::incarnation::{End, failure, last_work};
 use crate::monitor::{Monitor, PeerDown};
 use crate::slot::blocking::block_on;
 use crate::slot::consumer::{Next, SignalMask};
@@ -33,6 +34,13 @@ use crate::tree::lookup::LookupError;
 pub struct Inbox<M> {
     inner: Inner<M>,
     redelivery: Option<Redelivery<M>>,
+}
+
+impl<M> Inbox<M> {
+    #[allow(dead_code, reason = "only checkpoints call it, and they are a feature")]
+    pub(crate) fn inner(&self) -> &Inner<M> {
+        &self.inner
+    }
 }
 
 impl<M: Send + 'static> Inbox<M> {
@@ -103,6 +111,50 @@ impl<M: Send + 'static> Inbox<M> {
     /// [`Context::extend_deadline`](crate::Context::extend_deadline) does.
     pub fn extend_deadline(&self, time: Duration) {
         self.inner.extend_deadline(time);
+    }
+
+    /// Keeps a value for the next incarnation: see [`Context::keep`](crate::Context::keep). It takes effect when the
+    /// message that the iterator returned last counts as handled. When the thread must stop, and has none, it takes
+    /// effect when the thread returns `Ok`.
+    pub fn keep<T: Send + Sync + 'static>(&self, value: T) {
+        self.inner.keep(value, None);
+    }
+
+    /// Does what [`keep`](Self::keep) does, and tells the size of the value in bytes.
+    pub fn keep_sized<T: Send + Sync + 'static>(&self, value: T, bytes: usize) {
+        self.inner.keep(value, Some(bytes));
+    }
+
+    /// Keeps a value for the next incarnation at once: see [`Context::keep_now`](crate::Context::keep_now).
+    ///
+    /// # Errors
+    ///
+    /// [`NotKept`] with the value, if this incarnation is over or was abandoned.
+    pub fn keep_now<T: Send + Sync + 'static>(&self, value: T) -> Result<(), NotKept<T>> {
+        self.inner.keep_now(value)
+    }
+
+    /// Returns the value that the service keeps: see [`Context::kept`](crate::Context::kept).
+    ///
+    /// # Errors
+    ///
+    /// [`KeptError`] if the value has another type. It stays as it is.
+    pub fn kept<T: Send + Sync + 'static>(&self) -> Result<Option<Arc<T>>, KeptError> {
+        self.inner.kept()
+    }
+
+    /// Returns the value that was set aside: see [`Context::kept_aside`](crate::Context::kept_aside).
+    ///
+    /// # Errors
+    ///
+    /// [`KeptError`] if the value has another type. It stays as it is.
+    pub fn kept_aside<T: Send + Sync + 'static>(&self) -> Result<Option<Arc<T>>, KeptError> {
+        self.inner.kept_aside()
+    }
+
+    /// Drops what the service keeps, also a value that was set aside. It takes effect as [`keep`](Self::keep) does.
+    pub fn forget_kept(&self) {
+        self.inner.forget_kept();
     }
 
     /// Whether this incarnation must end: it was asked to, killed or abandoned. Long work should check this from time
@@ -176,7 +228,11 @@ where
     }
     inner.up();
     drop(go);
-    End::Exit(end.await.unwrap_or(Exit::Killed))
+    let exit = end.await.unwrap_or(Exit::Killed);
+    End::Exit(match last_work(&inner.signals, &exit) {
+        Some(work) => work.await,
+        None => exit,
+    })
 }
 
 fn run<M: Send + 'static>(
@@ -200,7 +256,9 @@ fn run<M: Send + 'static>(
         Ok(Ok(())) => {
             // Counts the last message as handled, and takes no other: the thread is over.
             settle_last(inner);
-            if inner.signals.is_told_to_stop() {
+            if let Some(exit) = inner.signals.broken() {
+                exit
+            } else if inner.signals.is_told_to_stop() {
                 Exit::Shutdown
             } else if inner.signals.is_killed() {
                 Exit::Killed
@@ -220,5 +278,8 @@ fn settle_last<M: Send + 'static>(inner: &Inner<M>) {
         Poll::Ready(Next::Message(_) | Next::Unwanted) => {
             unreachable!("an incarnation that leaves is given no message")
         }
+    }
+    if inner.signals.keeps_later() {
+        inner.slot.make_waiting(&inner.signals);
     }
 }

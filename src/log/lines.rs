@@ -34,6 +34,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         EventKind::Abandoned
         | EventKind::GaveUp { .. }
         | EventKind::GivenUp { .. }
+        | EventKind::KeptSetAside { .. }
         | EventKind::Parked { .. }
         | EventKind::Blocks { .. } => Level::ERROR,
     }
@@ -46,6 +47,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         | EventKind::GaveUp { .. }
         | EventKind::GivenUp { .. }
         | EventKind::TooManyFailures { .. }
+        | EventKind::KeptSetAside { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
         | EventKind::DependencyGone { .. }
@@ -73,6 +75,7 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::ShutdownError { exit }
         | EventKind::Overdue { exit }
         | EventKind::TooManyFailures { exit, .. }
+        | EventKind::KeptSetAside { exit, .. }
         | EventKind::Overran { exit } => Some(exit),
         EventKind::Started { .. }
         | EventKind::Ignored
@@ -173,6 +176,14 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
                 WARN,
                 { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit), failed, messages, within_ms },
                 "too many messages of the child failed"
+            );
+        }
+        EventKind::KeptSetAside { kept, exit } => {
+            let (failed, value_type, bytes, age_ms) = (kept.failed, kept.type_name, kept.bytes, millis(kept.age));
+            line!(
+                ERROR,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit), failed, value_type, bytes, age_ms },
+                "the kept value of the child is set aside"
             );
         }
         EventKind::Overran { exit } => {

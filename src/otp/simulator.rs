@@ -271,6 +271,7 @@ impl<'a> Simulator<'a> {
                 | Report::GivenUp { .. }
                 | Report::Renewed { .. }
                 | Report::TooManyFailures { .. }
+                | Report::KeptSetAside { .. }
                 | Report::Overdue { .. }
                 | Report::Overran { .. }
                 | Report::RestartOrdered { .. } => continue,
@@ -315,7 +316,7 @@ impl<'a> Simulator<'a> {
             }
             Action::Abandon(_) | Action::Park { .. } | Action::Wait(_) | Action::Rest(_) | Action::Forget(_) => {}
             // These are about mailboxes, which a simulated worker does not have.
-            Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}
+            Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) | Action::NoteKept { .. } => {}
         }
     }
 }

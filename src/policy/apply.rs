@@ -297,6 +297,7 @@ fn told(configured: &Effective) -> Vec<(When, &'static str, String)> {
         (When::Now, "reset_after_messages", said(policy.reset_after_messages)),
         (When::Now, "max_restarts", render::budget(policy.budget)),
         (When::Now, "failure_rate", said(policy.failure_rate.map(render::failure_rate))),
+        (When::Now, "kept", said(policy.kept.as_ref().map(render::kept))),
         (When::Now, "on_give_up", said(policy.on_give_up.as_ref().map(render::parting))),
         (When::Now, "retry_start", said(policy.retry_start)),
         (When::Now, "not_ready", said(policy.not_ready.as_ref().map(render::not_ready))),

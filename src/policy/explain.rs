@@ -224,6 +224,7 @@ fn lives(configured: &Effective, policy: &Policy) -> Vec<Shown> {
         ("watchdog", limit(policy.watchdog)),
         ("failure_rate", policy.failure_rate.map_or("off".into(), render::failure_rate)),
         ("on_give_up", on_give_up),
+        ("kept", render::kept(&policy.kept.clone().unwrap_or_default())),
         ("retry_start", policy.retry_start.unwrap_or_default().to_string()),
     ]
 }

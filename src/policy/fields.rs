@@ -10,6 +10,7 @@ use crate::policy::durations::{Delay, Delays, Limit, RoomWait, Span, Stop};
 use crate::policy::failure_rate::Rate;
 use crate::policy::field::{Field, Keyed, Leaf, group};
 use crate::policy::give_up::OnGiveUp;
+use crate::policy::kept::Kept;
 use crate::policy::keywords::OneOf;
 use crate::policy::needs::Needs;
 use crate::policy::numbers::{Capacity, Count, Factor, Restarts, Starts};
@@ -65,6 +66,8 @@ group! {
         retry_start: Field<bool>,
         /// A budget and a curve for lives that never became ready.
         not_ready: NotReadyFields,
+        /// The rule about a kept value: how many lives in a row may fail with it, and what happens then.
+        kept: Field<Kept>,
         /// What to do about ends of certain kinds. The first rule that matches wins.
         rules: Field<Rules>,
         /// How its mailbox is set up; a number is short for its capacity.

@@ -12,7 +12,8 @@ use crate::policy::fields::ParkFields;
 use crate::policy::problem::Problem;
 use crate::policy::reader::{Reader, Value, nearest, short};
 
-const PROBE: Duration = Duration::from_secs(30);
+/// First delay of a child that a file parks without saying how.
+pub(crate) const PROBE: Duration = Duration::from_secs(30);
 const WORDS: [&str; 4] = ["escalate", "park", "stop", "end_tree"];
 const EXPECTED: &str = "\"escalate\", \"stop\", \"end_tree\", \"park\" or { park = { delay = \"30s\" } }";
 
@@ -23,7 +24,10 @@ pub(crate) struct OnGiveUp(pub(crate) GiveUp);
 impl Leaf for OnGiveUp {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let text = match value.get_ref() {
-            DeValue::Table(_) => return read_park(value, reader),
+            DeValue::Table(_) => {
+                let probes = read_park(value, reader, "field of on_give_up", EXPECTED);
+                return probes.map(|probes| Self(GiveUp::Park(probes)));
+            }
             DeValue::String(_) => reader.text(value, EXPECTED)?,
             DeValue::Integer(_)
             | DeValue::Float(_)
@@ -61,8 +65,9 @@ impl Leaf for OnGiveUp {
     }
 }
 
-fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<OnGiveUp> {
-    let entries = reader.table(value, EXPECTED)?;
+/// Reads `{ park = { .. } }`. `what` and `expected` are for its errors.
+pub(crate) fn read_park(value: &Value<'_>, reader: &mut Reader, what: &str, expected: &str) -> Option<Backoff> {
+    let entries = reader.table(value, expected)?;
     let mut fields = ParkFields::default();
     let mut is_there = false;
     let before = reader.problems.len();
@@ -71,11 +76,11 @@ fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<OnGiveUp> {
             fields.read(value, reader);
             is_there = true;
         } else {
-            reader.unknown(key, "field of on_give_up", &["park"], None);
+            reader.unknown(key, what, &["park"], None);
         }
     }
     if !is_there && reader.problems.len() == before {
-        return reader.refuse(value, "this table has no `park`", EXPECTED);
+        return reader.refuse(value, "this table has no `park`", expected);
     }
     let curve = Curve::from(&fields);
     curve::check(&curve, &mut reader.problems);
@@ -86,5 +91,5 @@ fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<OnGiveUp> {
     if is_fine && probes.curve(0).is_zero() {
         return reader.refuse(value, "the first delay of a parked child is zero", "a delay longer than that");
     }
-    Some(OnGiveUp(GiveUp::Park(probes)))
+    Some(probes)
 }

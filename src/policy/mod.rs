@@ -93,6 +93,7 @@
 //! | `max_restarts`, `within` | `3` or `"unlimited"`; `"30s"` | no separate budget; 5 s |
 //! | `failure_rate` | `{ percent = 50, messages = 20, within = "10s" }`, `"off"` | failing messages end no life |
 //! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }`, `"stop"`, `"end_tree"` | escalate |
+//! | `kept` | `{ lives = 3, then = "begin_empty" }`, `then = "park"`, `then = { park = { delay = "30s" } }` | as shown first |
 //! | `retry_start` | `true`: a first start that fails is tried again | the boot fails |
 //! | `not_ready` | a table with a budget and delays | as for other lives |
 //! | `ready`, `start_timeout` | `"when_up"`, `"when_said"`; `"10s"`, `"off"` | when it is up; no limit |
@@ -142,6 +143,7 @@ mod fields;
 mod follow;
 mod give_up;
 mod in_vain;
+mod kept;
 pub(crate) mod keywords;
 pub(crate) mod log;
 mod needs;

@@ -118,6 +118,7 @@ fn is_in_policy(policy: &Policy, field: &str) -> bool {
         "health" => policy.health.is_some(),
         "watchdog" => policy.watchdog.is_some(),
         "failure_rate" => policy.failure_rate.is_some(),
+        "kept" => policy.kept.is_some(),
         "on_give_up" => policy.on_give_up.is_some(),
         "retry_start" => policy.retry_start.is_some(),
         "not_ready" => policy.not_ready.is_some(),

@@ -1,6 +1,8 @@
 //! Phrases for settings, in the words of policy files.
 
-use regrow_supervisors::{Backoff, Dependency, ExitRule, FailureRate, GiveUp, Intensity, NotReady, Shutdown};
+use regrow_supervisors::{
+    Backoff, Dependency, ExitRule, FailureRate, GiveUp, Intensity, KeptRule, KeptThen, NotReady, Shutdown,
+};
 
 pub(crate) use crate::policy::durations::time;
 use crate::policy::keywords::word;
@@ -51,6 +53,16 @@ pub(crate) fn parting(then: &GiveUp) -> String {
         // The enum may grow.
         other => format!("{other:?}"),
     }
+}
+
+pub(crate) fn kept(rule: &KeptRule) -> String {
+    let then = match &rule.then {
+        KeptThen::BeginEmpty => "begin_empty".into(),
+        KeptThen::Park(probes) => format!("park: delay {}", curve(probes)),
+        // The enum may grow.
+        other => format!("{other:?}"),
+    };
+    format!("lives {}, then {then}", rule.lives_max)
 }
 
 pub(crate) fn not_ready(not_ready: &NotReady) -> String {

@@ -87,6 +87,7 @@ fn with_policy(spec: ChildSpec, fields: &ChildFields) -> ChildSpec {
     policy.health = fields.health.get().map(|health| health.0).or(policy.health);
     policy.watchdog = fields.watchdog.get().map_or(policy.watchdog, |limit| limit.0);
     policy.failure_rate = fields.failure_rate.get().map_or(policy.failure_rate, |rate| rate.0);
+    policy.kept = fields.kept.cloned().map(|kept| kept.0).or(policy.kept);
     policy.on_give_up = fields.on_give_up.cloned().map(|parting| parting.0).or(policy.on_give_up);
     policy.retry_start = fields.retry_start.cloned().or(policy.retry_start);
     policy.rules = fields.rules.cloned().map(|rules| rules.0).or(policy.rules);

@@ -176,7 +176,7 @@ impl Model<'_> {
                 }
                 Action::Park { .. } => self.segment(Segment::Parked),
                 Action::Wait(_) | Action::Abandon(_) | Action::Adopt { .. } | Action::Answer { .. } | Action::Up => {}
-                Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}
+                Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) | Action::NoteKept { .. } => {}
             }
         }
         self.tell_reports();
@@ -267,8 +267,9 @@ impl Model<'_> {
                 Report::Parked { .. } => self.tell("parked"),
                 Report::Overran { exit, .. } => self.tell(format!("takes too long to stop, and is killed: {exit}")),
                 Report::Overdue { exit, .. } => self.tell(format!("overdue, and killed: {exit}")),
-                // The event that led to them has its own line.
-                Report::Delayed { .. }
+                // The event that led to them has its own line. A simulated life keeps no value.
+                Report::KeptSetAside { .. }
+                | Report::Delayed { .. }
                 | Report::SignificantEnded { .. }
                 | Report::Waiting { .. }
                 | Report::Renewed { .. }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Backoff, DependencyGone, ExitRule, FailureRate, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness,
-    Restart, RuleAction,
+    Backoff, DependencyGone, ExitRule, FailureRate, GiveUp, Health, Intensity, Jitter, KeptRule, NotReady, Policy,
+    Readiness, Restart, RuleAction,
 };
 
 use crate::policy::explain::library_defaults;
@@ -136,6 +136,7 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
         .on_dependency_gone(DependencyGone::Fail)
         .health(Health::Required)
         .watchdog(7 * SEC)
+        .kept(KeptRule::new(7))
         .rule(ExitRule::new(RuleAction::Stop).error("licence").text("gone"));
     // A new field has to be set here, and to have its place in `rank.rs`.
     assert!(!format!("{policy:?}").contains("None,"), "{policy:?}");

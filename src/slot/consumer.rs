@@ -13,7 +13,7 @@ use crate::call::fate::Answer;
 use crate::slot::Slot;
 use crate::slot::dead_letter::DeadReason;
 use crate::slot::erased::{Control, Ownership, Supervision};
-use crate::slot::in_hand::Leave;
+use crate::slot::in_hand::{Beside, Leave};
 use crate::slot::inbox::Inbox;
 use crate::slot::line::Freed;
 use crate::slot::queue::{Envelope, Front, InHand};
@@ -60,7 +60,15 @@ impl<M: Send + 'static> Slot<M> {
             return Poll::Ready(Next::Signal);
         }
         // A plain message leaves nothing that must be dropped or settled without the lock.
-        let done = front.finish_own().filter(|done| !done.is_plain());
+        let done = match front.finish_own() {
+            Some(mut done) if !done.is_plain() => {
+                if done.spare.is_some() {
+                    self.make_change(&mut front, &mut done);
+                }
+                Some(done)
+            }
+            Some(_) | None => None,
+        };
         let is_pending = match mask {
             SignalMask::Everything => signals.is_signalled(),
             SignalMask::Orders => signals.is_ordered(),
@@ -84,7 +92,8 @@ impl<M: Send + 'static> Slot<M> {
                         self.let_in(&mut front, &mut back, freed);
                     }
                     if let Some(instead) = call.as_ref().and_then(|call| front.instead(&**call, signals)) {
-                        return Poll::Ready(self.take_instead(front, done, Envelope { message, call }, instead));
+                        let envelope = Envelope { message, call };
+                        return Poll::Ready(self.take_instead(signals, front, done, envelope, instead));
                     }
                     front.in_hand = Some(InHand { call, spare: None });
                     Poll::Ready(Next::Message(message))
@@ -93,7 +102,7 @@ impl<M: Send + 'static> Slot<M> {
         };
         drop(front);
         if let Some(done) = done {
-            self.settle_handled(done);
+            self.settle_handled(signals, done);
         }
         next
     }
@@ -128,16 +137,28 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Counts the message in hand as handled, and takes no other.
     pub(crate) fn finish(&self, signals: &Arc<Signals>) {
-        let done = lock(&self.front).finish(signals);
+        let done = {
+            let mut front = lock(&self.front);
+            let mut done = front.finish(signals);
+            if let Some(done) = done.as_mut().filter(|done| done.spare.is_some()) {
+                self.make_change(&mut front, done);
+            }
+            done
+        };
         if let Some(done) = done {
-            self.settle_handled(done);
+            self.settle_handled(signals, done);
         }
     }
 
-    pub(super) fn settle_handled(&self, InHand { call, spare }: InHand<M>) {
+    pub(super) fn settle_handled(&self, signals: &Signals, InHand { call, spare }: InHand<M>) {
         // Dropped first, so that a reply in the copy is not mistaken for one that lives on.
-        if let Some(spare) = spare {
-            sweep::drop_quietly(spare, &self.path(), "the copy of a message");
+        if let Some(Beside { copy, change }) = spare.map(|spare| *spare) {
+            if let Some(copy) = copy {
+                sweep::drop_quietly(copy, &self.path(), "the copy of a message");
+            }
+            if let Some(change) = change {
+                self.settle_change(signals, change);
+            }
         }
         if let Some(call) = call
             && call.handled() == Answer::Deferred
@@ -260,9 +281,9 @@ impl<M: Send + 'static> Ownership for Slot<M> {
         let is_first = signals.fence();
         let deferred = {
             let mut front = lock(&self.front);
-            if front.is_owned_by(signals) { front.deferred.take() } else { None }
+            if front.is_owned_by(signals) { front.take_deferred() } else { Vec::new() }
         };
-        for call in deferred.into_iter().flat_map(|deferred| *deferred) {
+        for call in deferred {
             if let Some(call) = call.upgrade() {
                 call.fenced(exit);
             }

@@ -17,6 +17,8 @@ use crate::slot::accounting::Accounting;
 use crate::slot::dead_letter::{DeadReason, Notice, Wanted};
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
+use crate::slot::kept::KeptInfo;
+use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
@@ -37,8 +39,16 @@ pub(crate) trait AnySlot: Send + Sync {
     fn accounting(&self) -> Accounting;
     /// Number of senders that wait for room.
     fn waiting_for_room(&self) -> usize;
+    /// Returns the facts about the value that it keeps.
+    fn kept_info(&self) -> Option<KeptInfo>;
+    /// Records how many lives in a row that began with the kept value have failed, and whether it is set aside.
+    fn note_kept(&self, failed: u32, set_aside: bool);
     /// Number of monitors that are told of its ends.
     fn watchers(&self) -> usize;
+    /// Returns the figures of its saves, if it has a checkpoint.
+    fn saves(&self) -> Option<Arc<Saves>>;
+    #[allow(dead_code, reason = "only checkpoints call it, and they are a feature")]
+    fn saves_or_new(&self) -> Arc<Saves>;
     /// Whether its messages wait because others go first: `hold.rs`.
     fn is_held(&self) -> bool;
     /// Returns the number of the message in hand, and the incarnation that has it. Each message in hand has a different

@@ -12,7 +12,9 @@ use crate::event::Outage;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
 use crate::slot::erased::{AnySlot, Control, Faulty, Ownership, Refused, SlotTree};
+use crate::slot::kept::KeptInfo;
 use crate::slot::queue::Fall;
+use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
@@ -90,8 +92,24 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.waiting_for_room()
     }
 
+    fn kept_info(&self) -> Option<KeptInfo> {
+        self.kept_info()
+    }
+
+    fn note_kept(&self, failed: u32, set_aside: bool) {
+        self.note_kept(failed, set_aside);
+    }
+
     fn watchers(&self) -> usize {
         self.watchers()
+    }
+
+    fn saves(&self) -> Option<Arc<Saves>> {
+        lock(&self.back).losses.as_ref()?.saves.clone()
+    }
+
+    fn saves_or_new(&self) -> Arc<Saves> {
+        lock(&self.back).losses().saves.get_or_insert_default().clone()
     }
 
     fn is_held(&self) -> bool {

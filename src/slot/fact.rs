@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
+use regrow_supervisors::{Attempt, Exit, Hang, KeptNews, Outlook};
 
 use crate::error::gave_up::GaveUp;
 use crate::slot::failures::SharedFailures;
@@ -59,6 +59,11 @@ pub(crate) enum Fact {
     Failing {
         attempt: Attempt,
         failures: SharedFailures,
+    },
+    /// The child has begun with the value that its service keeps, or has replaced it.
+    Kept {
+        attempt: Attempt,
+        news: KeptNews,
     },
     KillUnderWay(Attempt),
     /// The child takes too long, or waits in a circle.

@@ -60,12 +60,9 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Whether the reply to a message that was handled is still to come. A service that owes one is not idle.
     pub(crate) fn owes_a_reply(&self) -> bool {
-        let deferred = lock(&self.front).deferred.clone();
+        let deferred = lock(&self.front).rare.as_ref().map(|rare| rare.deferred.clone());
         // A call may be dropped here, so the lock is free.
-        deferred
-            .into_iter()
-            .flat_map(|deferred| *deferred)
-            .any(|call| call.upgrade().is_some_and(|call| call.is_open()))
+        deferred.into_iter().flatten().any(|call| call.upgrade().is_some_and(|call| call.is_open()))
     }
 
     /// Time without a message after which the incarnation ends.

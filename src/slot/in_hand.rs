@@ -17,6 +17,7 @@ use crate::base::sync::lock;
 use crate::error::unavailable;
 use crate::slot::Slot;
 use crate::slot::dead_letter::DeadReason;
+use crate::slot::kept::Change;
 use crate::slot::queue::{Envelope, InHand};
 use crate::slot::settings::OnRestart;
 use crate::slot::signals::Signals;
@@ -57,6 +58,20 @@ impl Tries {
         } else {
             None
         }
+    }
+}
+
+/// State beside the message in hand that few messages need.
+pub(crate) struct Beside<M> {
+    /// Copy to be put back if the handler does not succeed. Present only if redelivery is asked for.
+    pub(crate) copy: Option<MessageCopy<M>>,
+    /// Change of what the service keeps, to be made when the message is handled.
+    pub(crate) change: Option<Change>,
+}
+
+impl<M> Default for Beside<M> {
+    fn default() -> Self {
+        Self { copy: None, change: None }
     }
 }
 
@@ -107,19 +122,23 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// Keeps a copy of the message that `signals` has in hand.
-    pub(crate) fn keep_spare(&self, signals: &Arc<Signals>, spare: MessageCopy<M>) {
-        let mut spare = Some(Box::new(spare));
+    pub(crate) fn keep_spare(&self, signals: &Arc<Signals>, copy: MessageCopy<M>) {
+        let mut spare = Some(Box::new(Beside { copy: Some(copy), change: None }));
         {
             let mut front = lock(&self.front);
             if front.is_owned_by(signals)
                 && let Some(in_hand) = &mut front.in_hand
             {
-                std::mem::swap(&mut in_hand.spare, &mut spare);
+                match (&mut in_hand.spare, &mut spare) {
+                    // A linked task has kept a value meanwhile.
+                    (Some(beside), Some(spare)) => std::mem::swap(&mut beside.copy, &mut spare.copy),
+                    (none, spare) => std::mem::swap(none, spare),
+                }
             }
         }
         // The incarnation was fenced meanwhile, and its message in hand is lost.
-        if spare.is_some() {
-            sweep::drop_quietly(spare, &self.path(), "the copy of a message");
+        if let Some(copy) = spare.and_then(|spare| spare.copy) {
+            sweep::drop_quietly(copy, &self.path(), "the copy of a message");
         }
     }
 
@@ -127,15 +146,15 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn move_out(&self, signals: &Arc<Signals>, exit: &Exit, way: Leave) {
         let exit = &signals.verdict(exit.clone());
         let fault = way.fault(exit);
-        let (mut lost, mut told_before, mut shed) = (None, None, Vec::new());
+        let (mut lost, mut told_before, mut shed, mut unmade) = (None, None, Vec::new(), None);
         let mut freed = self.freed();
-        let (owner, deferred) = {
+        let (owner, deferred, waiting) = {
             let mut front = lock(&self.front);
             if !front.is_owned_by(signals) {
                 return;
             }
             let owner = front.owner.take();
-            let deferred = front.deferred.take();
+            let (waiting, deferred) = (front.take_waiting(), front.take_deferred());
             let mut back = lock(&self.back);
             back.vacate();
             let on_restart = match back.settings().on_restart {
@@ -146,24 +165,30 @@ impl<M: Send + 'static> Slot<M> {
             let tries = if in_hand.is_some() { std::mem::take(&mut front.tries) } else { Tries::default() };
             match in_hand {
                 None => {}
-                Some(InHand { spare: None, call }) => {
-                    front.crashed += 1;
-                    lost = call;
-                }
-                Some(InHand { spare: Some(spare), call }) => {
-                    let MessageCopy { message, redeliveries_max } = *spare;
-                    let tries = tries.and_one_more(fault);
-                    told_before = call.as_ref().map(|call| call.requeued(Box::new(exit.clone())));
-                    let envelope = Envelope { message, call };
-                    let verdict = tries.verdict(redeliveries_max, exit);
-                    match verdict.or(back.state.dead_reason()).or(on_restart.clone()) {
-                        Some(reason) => shed.push(back.shed(envelope, tries, reason)),
+                Some(InHand { call, spare }) => {
+                    let Beside { copy, change } = spare.map(|spare| *spare).unwrap_or_default();
+                    // The message was not handled, so what was to be kept with it is dropped.
+                    unmade = change;
+                    match copy {
                         None => {
-                            // Invariant 2.
-                            front.batch.push_front(envelope);
-                            front.tries = tries;
-                            front.redelivered += 1;
-                            self.note_front(&front, &mut back);
+                            front.crashed += 1;
+                            lost = call;
+                        }
+                        Some(MessageCopy { message, redeliveries_max }) => {
+                            let tries = tries.and_one_more(fault);
+                            told_before = call.as_ref().map(|call| call.requeued(Box::new(exit.clone())));
+                            let envelope = Envelope { message, call };
+                            let verdict = tries.verdict(redeliveries_max, exit);
+                            match verdict.or(back.state.dead_reason()).or(on_restart.clone()) {
+                                Some(reason) => shed.push(back.shed(envelope, tries, reason)),
+                                None => {
+                                    // Invariant 2.
+                                    front.batch.push_front(envelope);
+                                    front.tries = tries;
+                                    front.redelivered += 1;
+                                    self.note_front(&front, &mut back);
+                                }
+                            }
                         }
                     }
                 }
@@ -172,7 +197,7 @@ impl<M: Send + 'static> Slot<M> {
                 shed.extend(self.shed_all(&mut front, &mut back, &reason));
                 self.let_in(&mut front, &mut back, &mut freed);
             }
-            (owner, deferred)
+            (owner, deferred, waiting)
         };
         if let Some(call) = lost {
             match way {
@@ -182,11 +207,13 @@ impl<M: Send + 'static> Slot<M> {
         }
         self.settle(shed);
         freed.flush();
-        if let Some(deferred) = deferred
+        if !deferred.is_empty()
             && let Some(tree) = self.tree()
         {
-            tree.note_open_calls(*deferred);
+            tree.note_open_calls(deferred);
         }
+        self.drop_change(unmade);
+        self.drop_change(waiting);
         drop((owner, told_before));
         if let Some(notifiers) = self.notifiers.get() {
             if let Some(watchers) = notifiers.watchers.get() {

@@ -38,11 +38,14 @@ pub(crate) mod erased;
 pub(crate) mod erased_slot;
 pub(crate) mod fact;
 pub(crate) mod failures;
+pub(crate) mod heir;
 mod hold;
 mod idle;
 pub(crate) mod in_hand;
 pub(crate) mod inbox;
 pub(crate) mod inject;
+pub(crate) mod kept;
+pub(crate) mod last_work;
 pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod linked_tasks;
@@ -51,6 +54,7 @@ pub(crate) mod own_monitors;
 pub(crate) mod queue;
 pub(crate) mod room;
 pub(crate) mod rooms;
+pub(crate) mod saves;
 pub(crate) mod settings;
 pub(crate) mod signals;
 pub(crate) mod status;
@@ -273,7 +277,7 @@ impl<M: Send + 'static> Slot<M> {
     /// incarnation ends.
     pub(crate) fn close_as(&self, state: ServiceState) {
         let mut freed = self.freed();
-        let shed = {
+        let (shed, heir) = {
             let mut front = lock(&self.front);
             let mut back = lock(&self.back);
             if back.state == ServiceState::Gone {
@@ -283,12 +287,14 @@ impl<M: Send + 'static> Slot<M> {
             if let Some(refusal) = state.refusal() {
                 self.refuse_line(&mut front, refusal, &mut freed);
             }
-            match state.dead_reason() {
+            let shed = match state.dead_reason() {
                 Some(reason) => self.shed_all(&mut front, &mut back, &reason),
                 None => Vec::new(),
-            }
+            };
+            (shed, if state == ServiceState::Gone { front.take_heir() } else { None })
         };
         self.settle(shed);
+        self.drop_heir(heir);
         freed.flush();
         self.publish();
         if state == ServiceState::Gone {

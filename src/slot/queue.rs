@@ -24,8 +24,10 @@ use crate::slot::Slot;
 use crate::slot::bar::Bar;
 use crate::slot::dead_letter::DeadReason;
 use crate::slot::erased::Control;
-use crate::slot::in_hand::{MessageCopy, Tries};
+use crate::slot::in_hand::{Beside, Tries};
+use crate::slot::kept::Heir;
 use crate::slot::line::Line;
+use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
@@ -38,12 +40,15 @@ pub(crate) struct Envelope<M> {
 /// Message that the pump is working on.
 pub(crate) struct InHand<M> {
     pub(crate) call: Option<Arc<dyn Fate>>,
-    /// Copy to be put back if the handler does not succeed. Present only if redelivery is asked for.
-    pub(crate) spare: Option<Box<MessageCopy<M>>>,
+    /// Copy for redelivery, and a value to be kept when it is handled. Few messages have either.
+    pub(crate) spare: Option<Box<Beside<M>>>,
 }
 
+/// An idle child has no room for what few messages need: that lies in one box.
+const _: () = assert!(size_of::<InHand<[u8; 64]>>() == 3 * size_of::<usize>());
+
 impl<M> InHand<M> {
-    /// Whether it has neither a caller nor a kept copy that must be settled when it is handled.
+    /// Whether it has neither a caller nor anything beside it that must be settled when it is handled.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.call.is_none() && self.spare.is_none()
@@ -58,9 +63,8 @@ pub(crate) struct Front<M> {
     pub(crate) tries: Tries,
     /// Incarnation that may take messages. There is at most one.
     pub(crate) owner: Option<Arc<Signals>>,
-    /// Calls that were handled, but not answered: their replies still exist.
-    #[expect(clippy::box_collection, reason = "few mailboxes have any, and each has room for it")]
-    pub(crate) deferred: Option<Box<Vec<Weak<dyn Fate>>>>,
+    /// Calls that may be answered later, and what the service keeps. Few mailboxes have either.
+    pub(crate) rare: Option<Box<Rare>>,
     /// Whether the batch is what a stop leaves to be handled. No later message joins it then.
     pub(crate) is_draining: bool,
     /// Whether a call with a caller that waits no more is left out.
@@ -72,6 +76,14 @@ pub(crate) struct Front<M> {
     pub(crate) handled: u64,
     pub(crate) crashed: u64,
     pub(crate) redelivered: u64,
+}
+
+/// State of a front that few mailboxes need.
+#[derive(Default)]
+pub(crate) struct Rare {
+    /// Calls that were handled, but not answered: their replies still exist.
+    pub(crate) deferred: Vec<Weak<dyn Fate>>,
+    pub(crate) heir: Option<Box<Heir>>,
 }
 
 pub(crate) struct Back<M> {
@@ -111,6 +123,8 @@ pub(crate) struct Losses {
     pub(crate) is_held: bool,
     /// Present while a failure keeps it from being up.
     pub(crate) fall: Option<Fall>,
+    /// Figures of its saves, if it has a checkpoint.
+    pub(crate) saves: Option<Arc<Saves>>,
 }
 
 /// Failure that is not over yet.
@@ -137,7 +151,7 @@ impl<M> Front<M> {
             in_hand: None,
             tries: Tries::default(),
             owner: None,
-            deferred: None,
+            rare: None,
             is_draining: false,
             skips_abandoned,
             line: Line::new(),
@@ -180,7 +194,18 @@ impl<M> Front<M> {
 
     /// Remembers a call that may be answered later, for the fence.
     pub(crate) fn defer(&mut self, call: &Arc<dyn Fate>) {
-        thrift::remember(self.deferred.get_or_insert_default(), Arc::downgrade(&call.clone().call()));
+        let deferred = &mut self.rare.get_or_insert_default().deferred;
+        thrift::remember(deferred, Arc::downgrade(&call.clone().call()));
+    }
+
+    /// Takes the calls that may be answered later.
+    pub(crate) fn take_deferred(&mut self) -> Vec<Weak<dyn Fate>> {
+        let Some(rare) = &mut self.rare else { return Vec::new() };
+        let deferred = std::mem::take(&mut rare.deferred);
+        if rare.heir.is_none() {
+            self.rare = None;
+        }
+        deferred
     }
 }
 

@@ -32,6 +32,7 @@ use crate::slot::erased::AnySlot;
 use crate::slot::fact::Fact;
 use crate::slot::failures::SharedFailures;
 use crate::slot::inbox::Inbox;
+use crate::slot::last_work::LastWork;
 use crate::slot::own_monitors::{OwnMonitors, Owned};
 use crate::slot::rooms::{RoomWait, Rooms};
 use crate::slot::tasks::Tasks;
@@ -44,7 +45,7 @@ const KILL: u32 = 2;
 const FENCED: u32 = 4;
 /// Stop by its own choice (`ctx.stop()`, `ctx.exit()`).
 const LEAVE: u32 = 8;
-/// A linked task has panicked.
+/// A linked task has panicked or failed.
 const BROKEN: u32 = 16;
 /// Set once it is up.
 const UP: u32 = 32;
@@ -70,6 +71,12 @@ const REMAINS_TOLD: u32 = 32768;
 const SAYS_READY: u32 = 512;
 /// A normal end is followed by the next incarnation.
 const COMES_BACK: u32 = 65536;
+/// Set once it has taken the kept value, and so begins with it.
+const BEGAN_WITH_KEPT: u32 = 131072;
+/// Set once it has changed what is kept.
+const KEPT_ANEW: u32 = 262144;
+/// Mark of a change of the kept value that waits until it is up, or until after its stop hook.
+const KEEPS_LATER: u32 = 524288;
 
 /// Party that waits for wake-ups.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +129,8 @@ struct Extras {
     monitors: OnceLock<OwnMonitors>,
     /// Mailboxes in which it waits for room. Made at the first such wait.
     rooms: OnceLock<Rooms>,
+    /// Work that it does last, if it ends in order.
+    last_work: OnceLock<LastWork>,
 }
 
 impl Signals {
@@ -339,6 +348,7 @@ impl Signals {
         self.signals.fetch_or(OVER, Ordering::AcqRel);
         if let Some(extras) = self.extras_after_signal() {
             extras.tasks.close(exit);
+            drop(self.take_last_work());
             if let Some(monitors) = extras.monitors.get() {
                 monitors.end(&self.home().map_or_else(|| "".into(), |home| home.path()));
             }

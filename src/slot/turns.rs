@@ -53,6 +53,7 @@ fn source(fact: &Fact) -> Source<'_> {
         | Fact::Leaving { attempt, .. }
         | Fact::Remains { attempt, .. }
         | Fact::Failing { attempt, .. }
+        | Fact::Kept { attempt, .. }
         | Fact::KillUnderWay(attempt)
         | Fact::Hung { attempt, .. } => Source::Child(attempt.child()),
         Fact::Dependency { name, .. } => Source::Elsewhere(name),

@@ -32,6 +32,7 @@ impl<M: Send + 'static> Slot<M> {
     #[cold]
     pub(super) fn take_instead(
         &self,
+        signals: &Signals,
         mut front: MutexGuard<'_, Front<M>>,
         done: Option<InHand<M>>,
         envelope: Envelope<M>,
@@ -55,7 +56,7 @@ impl<M: Send + 'static> Slot<M> {
         };
         drop(front);
         if let Some(done) = done {
-            self.settle_handled(done);
+            self.settle_handled(signals, done);
         }
         match taken {
             Ok(queued) => Next::Message(self.renewed(queued)),

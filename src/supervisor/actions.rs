@@ -99,6 +99,11 @@ impl Driver {
                 self.heed_stop_order_anew();
                 thrift::give_back(&mut self.children);
             }
+            Action::NoteKept { child, failed, set_aside } => {
+                if let Some(entry) = self.children.get(&child) {
+                    entry.slot.note_kept(failed, set_aside);
+                }
+            }
             Action::Dismiss(child) => self.dismiss(child),
             Action::Withdraw(child) => self.withdraw(child),
             Action::Readmit(child) => self.readmit(child),

@@ -225,6 +225,7 @@ impl Driver {
                 self.machine.handle_remains(attempt, self.shared.options_in_force.named(exit), now);
             }
             Fact::Failing { attempt, failures } => self.tell_failures(attempt, &failures, now),
+            Fact::Kept { attempt, news } => self.machine.handle_kept(attempt, news, now),
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
             Fact::Hung { attempt, seen, hang } => self.hung(attempt, &seen, hang, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),

@@ -28,6 +28,7 @@ fn of_policy(kind: ChildKind, policy: &Policy) -> Option<Idle> {
         ("ready", policy.readiness == Some(Readiness::WhenSaid)),
         ("reset_after_messages", policy.reset_after_messages.is_some()),
         ("failure_rate", policy.failure_rate.is_some()),
+        ("kept", policy.kept.is_some()),
     ];
     let said = said.into_iter().filter(|(_, is_said)| *is_said);
     said.filter_map(|(field, _)| Some((in_code(field), why_idle(kind, field)?))).next()

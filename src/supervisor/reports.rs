@@ -8,6 +8,7 @@ use tracing::Level;
 use crate::event::EventKind;
 use crate::log::{self, Aside};
 use crate::slot::fact::Fact;
+use crate::slot::kept::KeptInfo;
 use crate::slot::status::ServiceState;
 use crate::supervisor::driver::Driver;
 use crate::tree::paths::{name_of, path_of};
@@ -30,6 +31,7 @@ impl Driver {
             | Fact::Leaving { .. }
             | Fact::Remains { .. }
             | Fact::KillUnderWay(_)
+            | Fact::Kept { .. }
             | Fact::Failing { .. }
             | Fact::Hung { .. }
             | Fact::Stop(_)
@@ -124,6 +126,13 @@ impl Driver {
             }
             Report::TooManyFailures { child, seen, exit } => {
                 (child, EventKind::TooManyFailures { failures: seen, exit })
+            }
+            Report::KeptSetAside { child, failed, exit, then: _ } => {
+                // A life that was cut off may have kept a newer value at the last moment. No life began with that one.
+                let kept = self.children.get(&child).and_then(|entry| entry.slot.kept_info());
+                let Some(kept) = kept.filter(|kept| kept.lives > 0) else { return };
+                let kept = KeptInfo { failed, is_set_aside: true, ..kept }.into();
+                (child, EventKind::KeptSetAside { kept, exit })
             }
             Report::Renewed { child, name } => {
                 (child, EventKind::Renewed { dependency: path_of(&self.plan.path, &name) })

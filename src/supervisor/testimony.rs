@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Attempt, AutoShutdown, ChildKey, ChildSpec, DependencyGone, Exit, Flags, GiveUpReason, Intensity, Order,
-    OrderId, Report, StopOrder,
+    Action, Attempt, AutoShutdown, ChildKey, ChildSpec, DependencyGone, Exit, Flags, GiveUpReason, Intensity, KeptThen,
+    Order, OrderId, Report, StopOrder,
 };
 
 use crate::slot::fact::Fact;
@@ -120,6 +120,7 @@ impl Driver {
             }
             Fact::Admitted(_)
             | Fact::Failing { .. }
+            | Fact::Kept { .. }
             | Fact::Hung { .. }
             | Fact::Ending { .. }
             | Fact::Chosen { .. }
@@ -156,6 +157,7 @@ impl Driver {
             Action::Abandon(_) | Action::Park { .. } | Action::End(_) => return,
             // These are about mailboxes.
             Action::Wait(_) | Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => return,
+            Action::NoteKept { .. } => return,
         };
         self.say_of(child, what, now);
     }
@@ -219,6 +221,8 @@ fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
         Report::Waiting { child, .. } => (*child, What::Waits),
         Report::Renewed { child, .. } => (*child, What::Renewed),
         Report::TooManyFailures { child, .. } => (*child, What::TooManyFailures),
+        Report::KeptSetAside { child, then: KeptThen::Park(_), .. } => (*child, What::KeptSetAside),
+        Report::KeptSetAside { .. } => return None,
         Report::Parked { child, until, services } if services.is_empty() => {
             (*child, What::Parked(until.saturating_sub(now)))
         }

@@ -23,6 +23,10 @@ pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
         ("ready", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
             Some("a supervisor is ready when its children have started")
         }
+        ("kept", ChildKind::Actor) => Some("an actor has no context, so it keeps no value"),
+        ("kept", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
+            Some("a supervisor keeps no value: set it on its children")
+        }
         ("failure_rate", ChildKind::Actor) => Some("an actor has no context, so it cannot say that a message failed"),
         ("reset_after_messages" | "failure_rate" | "mailbox", ChildKind::Task) => Some("a task takes no messages"),
         (
@@ -61,6 +65,7 @@ pub(crate) fn inherited(kind: ChildKind, defaults: &Policy) -> Policy {
     let mut policy = defaults.clone();
     policy.watchdog = policy.watchdog.filter(|_| is_for("watchdog"));
     policy.readiness = policy.readiness.filter(|_| is_for("ready"));
+    policy.kept = policy.kept.filter(|_| is_for("kept"));
     policy.failure_rate = policy.failure_rate.filter(|_| is_for("failure_rate"));
     policy.reset_after_messages = policy.reset_after_messages.filter(|_| is_for("reset_after_messages"));
     policy

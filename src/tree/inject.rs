@@ -22,6 +22,18 @@ pub(crate) struct Target {
     pub(crate) signals: Arc<Signals>,
 }
 
+/// Fault of a save: what happens to it instead of the store's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "only experiments make them, and they are a feature")]
+pub(crate) enum SaveFault {
+    /// Nothing is stored, and the save fails.
+    Fail,
+    /// The store breaks off in the middle of its write, and the save fails.
+    Tear,
+    /// Nothing is stored, and the save is acknowledged.
+    Lose,
+}
+
 /// The faults of a tree. The hooks run as code of the incarnation: a panic in one is a panic of the incarnation.
 pub(crate) trait Inject: Any + Send + Sync {
     /// Returns the number of the running experiment, zero for none.
@@ -36,6 +48,10 @@ pub(crate) trait Inject: Any + Send + Sync {
     fn before_handle(&self, target: Target) -> Hook<'_, anyhow::Result<()>>;
     /// Runs before the stop hook, when the incarnation was asked to stop.
     fn before_stop(&self, target: Target) -> Hook<'_, ()>;
+    /// Runs before a store is asked to save a value of the child at this path, or to discard it. It may take its time. The
+    /// incarnation with this generation may be over by then.
+    #[allow(dead_code, reason = "only checkpoints call it, and they are a feature")]
+    fn before_save(&self, path: Arc<str>, generation: u64) -> Hook<'_, Option<SaveFault>>;
     /// Reports a statement to the judge of the experiment.
     fn say(&self, what: Statement);
     /// The counters for the outcomes of calls.

@@ -22,6 +22,36 @@ pub(crate) enum Statement {
     MovesIn { path: Arc<str>, signals: Weak<Signals> },
     /// Nothing of this incarnation is left.
     MovesOut { path: Arc<str>, signals: Weak<Signals> },
+    /// A store has answered a service, or is asked by it.
+    Storing(Storing),
+}
+
+/// Statement about the stored state of a service. The key tells the values of one store apart.
+#[derive(Debug)]
+#[allow(dead_code, reason = "only experiments read it, and they are a feature")]
+pub(crate) struct Storing {
+    pub(crate) path: Arc<str>,
+    pub(crate) generation: u64,
+    /// Name of the store.
+    pub(crate) store: String,
+    pub(crate) key: Arc<str>,
+    pub(crate) what: Stored,
+}
+
+/// Number of a claim, and number of the save or discard under it.
+pub(crate) type Stamped = (u64, u64);
+
+#[derive(Debug)]
+#[allow(dead_code, reason = "only experiments read it, and they are a feature")]
+pub(crate) enum Stored {
+    /// The store was claimed, and returned the value with this stamp.
+    Claimed { epoch: u64, loaded: Option<Stamped> },
+    /// The store has acknowledged a save.
+    Saved(Stamped),
+    /// The store is about to be asked for a discard.
+    Discards(Stamped),
+    /// The store has acknowledged a discard.
+    Discarded(Stamped),
 }
 
 /// Fact or action of a supervisor, with its time.
@@ -87,6 +117,8 @@ pub(crate) enum What {
     Blocked,
     /// Too many messages of the child failed: it is stopped, or its supervisor ends, as its policy says.
     TooManyFailures,
+    /// The value that the child keeps is set aside, and the child is parked for it.
+    KeptSetAside,
     /// The child is restarted, because a service that it depends on is ready again in a new life.
     Renewed,
     /// The start of the child fails before it begins, because a service that it depends on is gone.

@@ -12,7 +12,9 @@ use crate::handle::Handle;
 use crate::slot::NoMessages;
 use crate::slot::activity::Activity;
 use crate::slot::erased::AnySlot;
+use crate::slot::kept::KeptInfo;
 use crate::slot::room::LONG;
+use crate::slot::saves::SaveFigures;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
@@ -75,6 +77,8 @@ pub struct Why {
     pub capacity: Option<usize>,
     /// Number of senders that wait for room in its mailbox.
     pub senders_waiting: usize,
+    /// The value that it [keeps](crate::Context::keep) for its next incarnation.
+    pub kept: Option<KeptInfo>,
     /// Number of [monitors](crate::Context::monitor) that report its ends.
     pub monitors: usize,
     /// Whether its mailbox is held: messages wait in it while partitions that had its keys [hand them
@@ -87,6 +91,8 @@ pub struct Why {
     /// Failures among its messages, within the window of its policy, as of the latest one. Of a parked child: those for
     /// which it is parked. See [`Policy::failure_rate`](field@crate::Policy::failure_rate).
     pub failures: Option<FailuresSeen>,
+    /// Figures of its saves, if it has a checkpoint.
+    pub saves: Option<SaveFigures>,
     /// The service with which it was restarted last, because that was ready again in a new life, and the time since then.
     /// See [`Dependency::restart`](crate::Dependency::restart).
     pub renewed: Option<(Arc<str>, Duration)>,
@@ -138,11 +144,13 @@ impl Why {
             queued: 0,
             capacity: None,
             senders_waiting: 0,
+            kept: None,
             monitors: 0,
             is_held: false,
             waits_for: Vec::new(),
             lost: Vec::new(),
             failures: None,
+            saves: None,
             renewed: None,
             was_terminated: false,
             is_half_open: false,
@@ -188,8 +196,10 @@ impl Shared {
             queued: usize::try_from(slot.accounting().queued).unwrap_or(usize::MAX),
             capacity,
             senders_waiting: slot.waiting_for_room(),
+            kept: slot.kept_info(),
             monitors: slot.watchers(),
             is_held: slot.is_held(),
+            saves: slot.saves().map(|saves| saves.figures()),
             ..known
         })
     }
@@ -273,6 +283,7 @@ impl fmt::Display for Why {
             let name = name.trim_start_matches('/');
             write!(f, " It was restarted {ago:.1?} ago, because `{name}` was ready again in a new life.")?;
         }
+        self.say_what_is_kept(f)?;
         self.say_what_is_left(f)
     }
 }
@@ -328,6 +339,9 @@ impl Why {
             f.write_str(" It takes no message yet: partitions that had its keys are handing them over.")?;
         }
         self.say_how_full(f)?;
+        if let Some(saves) = &self.saves {
+            write!(f, " Its state was {saves}.")?;
+        }
         match self.lost.len() {
             0 => Ok(()),
             1 => write!(f, " {} is gone: only an order brings it back.", list(&self.lost)),
@@ -386,6 +400,16 @@ impl Why {
             f.write_str(".")?;
         }
         Ok(())
+    }
+
+    fn say_what_is_kept(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        match kept.failed {
+            _ if kept.is_set_aside => write!(f, " It begins without {kept}: too many lives that began with it failed."),
+            0 => write!(f, " For its next life it has {kept}."),
+            1 => write!(f, " For its next life it has {kept}, with which its last life failed."),
+            failed => write!(f, " For its next life it has {kept}, with which {failed} lives in a row have failed."),
+        }
     }
 
     fn say_what_is_left(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ use crate::children::{Attempt, ChildKey};
 use crate::dependency::DependencyGone;
 use crate::exit::Exit;
 use crate::give_up::GiveUpReason;
+use crate::kept::KeptThen;
 use crate::order::{Answer, OrderError, OrderId};
 use crate::rate::FailuresSeen;
 
@@ -58,6 +59,16 @@ pub enum Action {
     /// Calls to this child may wait again: the group of a child that was withdrawn is started. A child that is started,
     /// rests or is forgotten is not withdrawn any more either. No such action comes for it.
     Readmit(ChildKey),
+    /// Remember with the value that the child keeps how many lives in a row that began with it have failed, and whether it
+    /// is set aside. No answer.
+    NoteKept {
+        /// The child.
+        child: ChildKey,
+        /// The number of those lives.
+        failed: u32,
+        /// Whether the next life must begin without the value.
+        set_aside: bool,
+    },
     /// The boot is complete: every child has been started.
     Up,
     /// The supervisor itself has ended, after its last child. Nothing follows but the refusal of later orders. Without
@@ -145,6 +156,18 @@ pub enum Report {
         seen: FailuresSeen,
         /// The latest failure, as an exit.
         exit: Exit,
+    },
+    /// The value that the child keeps is set aside, because too many lives in a row that began with it have failed:
+    /// [`Policy::kept`](field@crate::Policy::kept).
+    KeptSetAside {
+        /// The child.
+        child: ChildKey,
+        /// The number of those lives.
+        failed: u32,
+        /// The exit of the last one.
+        exit: Exit,
+        /// The consequence for the child.
+        then: KeptThen,
     },
     /// The child is restarted because a service that it depends on is ready again in a new life:
     /// [`Dependency::restart`](crate::Dependency::restart).

@@ -47,6 +47,8 @@ pub(crate) struct Live {
     pub(crate) is_slow: bool,
     /// The life has handled as many messages as make it a success.
     pub(crate) is_proven: bool,
+    /// The attempt began with a value that its service keeps, and has not replaced it.
+    pub(crate) has_kept: bool,
     /// The attempt never began, because a service that it depends on is gone. Its start fails for that at its deadline.
     pub(crate) never_began: bool,
     /// The child is a supervisor, and ends because the whole tree is to end.
@@ -57,6 +59,9 @@ pub(crate) struct Live {
     /// that it is about to have, which counts only if it takes too long.
     pub(crate) cause: Option<Box<Exit>>,
 }
+
+/// Each child has room for one.
+const _: () = assert!(size_of::<Live>() <= 72);
 
 /// An order that waits for a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +81,7 @@ impl Live {
             ending,
             is_slow: false,
             is_proven: false,
+            has_kept: false,
             never_began: false,
             ends_tree: false,
             errand: None,
@@ -101,7 +107,8 @@ impl Live {
             Stage::Ready | Stage::Dead(_) => None,
         };
         let lived = now.saturating_sub(self.since);
-        Ended { exit, phase, lived, is_proven: self.is_proven, ends_tree: self.ends_tree }
+        let Self { is_proven, has_kept, ends_tree, .. } = *self;
+        Ended { exit, phase, lived, is_proven, has_kept, ends_tree }
     }
 }
 
@@ -256,10 +263,17 @@ impl fmt::Debug for Child {
             completion,
             ..
         } = self;
+        let kept = history.as_ref().map_or((0, false), |history| (history.kept_failed, history.parks_for_kept));
         let history = history.as_ref().filter(|_| spec.terms.policy.is_some());
         let has_lived = *has_lived && !spec.dependencies().is_empty();
         let seen = (spec, state, history, is_at_rest, is_closed, deadline, start_call, stop_calls, place);
-        f.debug_tuple("Child").field(&seen).field(&has_lived).field(completion).field(is_withdrawn).finish()
+        f.debug_tuple("Child")
+            .field(&seen)
+            .field(&has_lived)
+            .field(completion)
+            .field(is_withdrawn)
+            .field(&kept)
+            .finish()
     }
 }
 

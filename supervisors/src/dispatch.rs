@@ -17,6 +17,7 @@ use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::{Exit, Hang};
 use crate::inbox::Event;
 use crate::intensity::Intensity;
+use crate::kept::KeptNews;
 use crate::machine::{ChildLine, Machine};
 use crate::order::{Order, OrderError, OrderId};
 use crate::spec::{BudgetClock, ChildSpec, Flags, SpecError};
@@ -51,6 +52,10 @@ impl<T: Kind + fmt::Debug> Machine for T {
 
     fn handle_failures(&mut self, attempt: Attempt, messages: u64, failed: u64, exit: Exit, now: Duration) {
         self.at(now).count_failures(attempt, (messages, failed), exit);
+    }
+
+    fn handle_kept(&mut self, attempt: Attempt, news: KeptNews, now: Duration) {
+        self.at(now).take_kept_news(attempt, news);
     }
 
     fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration) {

@@ -9,6 +9,7 @@ use crate::backoff::{Backoff, Chance, NoChance, Steps};
 use crate::exit::Exit;
 use crate::give_up::{GiveUp, GiveUpReason};
 use crate::intensity::{Budget, Intensity};
+use crate::kept::KeptThen;
 use crate::policy::Policy;
 use crate::rate::{FailuresSeen, Window};
 use crate::rule::ExitKind;
@@ -23,6 +24,8 @@ pub(crate) struct Ended {
     pub(crate) lived: Duration,
     /// Whether the life handled as many messages as make it a success.
     pub(crate) is_proven: bool,
+    /// Whether the life began with a kept value, and has not replaced it.
+    pub(crate) has_kept: bool,
     /// Whether the child is a supervisor that ended because the whole tree is to end.
     pub(crate) ends_tree: bool,
 }
@@ -55,6 +58,10 @@ pub(crate) struct History {
     pub(crate) probes: Steps,
     /// Whether the child is parked, or on probation after that.
     pub(crate) is_half_open: bool,
+    /// Whether it is parked because its kept value was set aside.
+    pub(crate) parks_for_kept: bool,
+    /// The number of lives in a row that began with the kept value of the present one and ended by their own fault.
+    pub(crate) kept_failed: u32,
     /// Set while the child is down because its policy ended it for good.
     pub(crate) given_up: Option<Box<GiveUpReason>>,
     /// The messages that failed, if the policy counts them.
@@ -133,6 +140,10 @@ impl History {
 
     /// Returns the time until the next probe, and takes a step.
     pub(crate) fn next_probe(&mut self, policy: &Policy) -> Duration {
+        let for_kept = policy.kept.as_ref().filter(|_| self.parks_for_kept).map(|rule| &rule.then);
+        if let Some(KeptThen::Park(probes)) = for_kept {
+            return draw(&mut self.probes, probes, &mut self.chance);
+        }
         let probes = match &policy.on_give_up {
             Some(GiveUp::Park(probes)) => probes.clone(),
             // A rule parked the child, and the policy has no schedule.
@@ -150,6 +161,7 @@ impl History {
         if let Some(failures) = &mut self.failures {
             failures.over_rate = None;
         }
+        self.parks_for_kept = false;
         if !self.is_half_open {
             self.probes = Steps::default();
         }

@@ -53,6 +53,7 @@
 //! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
 //! | `restart.rs`, `history.rs` | the decision about a child that has ended; the history of its failures |
 //! | `dependency.rs`, `readiness.rs` | settings about services that a child needs; the conditions of its start |
+//! | `kept.rs` | the rule about a value that is kept from one life to the next |
 //! | `limiter.rs` | a limit for concurrent starts |
 //! | `decision.rs`, `give_up.rs` | what becomes of a child that has ended; the end of its restarts, and the reasons |
 //! | `why.rs` | the reasons for the state of a child |
@@ -87,6 +88,7 @@ mod give_up;
 mod history;
 mod inbox;
 mod intensity;
+mod kept;
 mod limiter;
 mod machine;
 mod management;
@@ -124,6 +126,7 @@ pub use dynamic::DynamicMachine;
 pub use exit::{Exit, Failure, Hang, Panic};
 pub use give_up::{BudgetLeft, GiveUp, GiveUpReason};
 pub use intensity::Intensity;
+pub use kept::{KeptNews, KeptRule, KeptThen};
 pub use limiter::StartLimiter;
 pub use machine::{ChildLine, Machine};
 pub use order::{Adjustment, Answer, Order, OrderError, OrderId};

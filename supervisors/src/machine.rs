@@ -12,6 +12,7 @@ use crate::children::{Attempt, ChildCounts, ChildKey};
 use crate::dependency::Outlook;
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
+use crate::kept::KeptNews;
 use crate::order::{Order, OrderId};
 use crate::spec::{BudgetClock, ChildSpec, SpecError};
 use crate::transitions::Kind;
@@ -197,6 +198,10 @@ pub trait Machine: Closed + fmt::Debug {
     /// [`failure_rate`](field@crate::Policy::failure_rate), also for the message with which a life crashed, and then
     /// before its exit. `messages`: those since the last call, the failed ones among them. `exit` is the latest failure.
     fn handle_failures(&mut self, attempt: Attempt, messages: u64, failed: u64, exit: Exit, now: Duration);
+
+    /// The attempt begins with a value that its service keeps, or has replaced it. Needed before its exit, if services
+    /// keep values: the value is set aside after some failures, as [`Policy::kept`](field@crate::Policy::kept) says.
+    fn handle_kept(&mut self, attempt: Attempt, news: KeptNews, now: Duration);
 
     /// The attempt has worked on one message for too long. It is killed ([`Action::Kill`]), and its exit will be
     /// [`Exit::Hung`].

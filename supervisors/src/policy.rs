@@ -12,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::dependency::{Dependency, DependencyCondition, DependencyGone, Health};
 use crate::give_up::GiveUp;
 use crate::intensity::Intensity;
+use crate::kept::KeptRule;
 use crate::rate::FailureRate;
 use crate::rule::ExitRule;
 
@@ -130,6 +131,9 @@ pub struct Policy {
     /// own policy sets such a limit: defaults are left out. For a `ractor` actor and for a supervisor the limit has no
     /// effect, and is refused.
     pub watchdog: Option<Duration>,
+    /// The number of lives in a row that may fail with a value that the service keeps, before that is set aside, and what
+    /// follows. Default: 3, and the next life begins without a value.
+    pub kept: Option<KeptRule>,
     /// Rules for ends of a certain kind. The first rule that matches wins.
     ///
     /// They cover the ends of lives, the first starts of a boot, and restarts that fail. If a rule retries a child's
@@ -301,6 +305,11 @@ impl Policy {
         Self { watchdog: Some(limit), ..self }
     }
 
+    /// Sets when a kept value is set aside, and what follows: see [`kept`](field@Self::kept).
+    pub fn kept(self, rule: KeptRule) -> Self {
+        Self { kept: Some(rule), ..self }
+    }
+
     /// Adds a rule behind those that are there.
     pub fn rule(mut self, rule: ExitRule) -> Self {
         let before = self.rules.take();
@@ -327,6 +336,7 @@ impl Policy {
             on_dependency_gone: self.on_dependency_gone.or(outer.on_dependency_gone),
             health: self.health.or(outer.health),
             watchdog: self.watchdog.or(outer.watchdog),
+            kept: self.kept.or(outer.kept),
             rules: self.rules.or(outer.rules),
         }
     }
@@ -365,6 +375,7 @@ mod tests {
             on_dependency_gone,
             health,
             watchdog,
+            kept,
             rules,
         } = Policy::default()
             .backoff(Backoff::new(time))
@@ -382,6 +393,7 @@ mod tests {
             .on_dependency_gone(DependencyGone::GoOn)
             .health(Health::Optional)
             .watchdog(time)
+            .kept(KeptRule::new(2))
             .rule(ExitRule::new(RuleAction::Stop));
         assert_eq!((backoff, reset_after, reset_on_ready), (Some(Backoff::new(time)), Some(time), Some(true)));
         assert_eq!((reset_after_messages, own, on_give_up), (Some(7), Some(budget), Some(GiveUp::park(time))));
@@ -392,6 +404,7 @@ mod tests {
         assert_eq!((readiness, start_timeout), (Some(Readiness::WhenSaid), Some(time)));
         assert_eq!(depends_on.as_deref(), Some(&["db".into()][..]));
         assert_eq!((on_dependency_gone, health), (Some(DependencyGone::GoOn), Some(Health::Optional)));
+        assert_eq!(kept, Some(KeptRule::new(2)));
         assert_eq!((watchdog, rules.as_deref()), (Some(time), Some(&[ExitRule::new(RuleAction::Stop)][..])));
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::backoff::{BackoffError, LONGEST_TIME};
 use crate::dependency::{Dependency, DependencyCondition};
 use crate::give_up::GiveUp;
+use crate::kept::KeptThen;
 use crate::policy::Policy;
 
 /// The reason why a [`Policy`] is invalid.
@@ -58,10 +59,14 @@ impl Policy {
             Some(GiveUp::Park(probes)) => Some(probes),
             Some(GiveUp::Escalate | GiveUp::Stop | GiveUp::EndTree) | None => None,
         };
-        for backoff in [self.backoff.as_ref(), not_ready.backoff.as_ref(), probes].into_iter().flatten() {
+        let kept_probes = match self.kept.as_ref().map(|rule| &rule.then) {
+            Some(KeptThen::Park(probes)) => Some(probes),
+            Some(KeptThen::BeginEmpty) | None => None,
+        };
+        for backoff in [self.backoff.as_ref(), not_ready.backoff.as_ref(), probes, kept_probes].into_iter().flatten() {
             backoff.check().map_err(PolicyError::Backoff)?;
         }
-        if probes.is_some_and(|probes| probes.curve(0).is_zero()) {
+        if [probes, kept_probes].into_iter().flatten().any(|probes| probes.curve(0).is_zero()) {
             return Err(PolicyError::Zero("the first delay of a parked child"));
         }
         for period in [self.budget, not_ready.budget].into_iter().flatten().filter_map(|budget| budget.limit) {
@@ -80,6 +85,9 @@ impl Policy {
             if rate.percent >= 100 {
                 return Err(PolicyError::NeverExceeded(rate.percent));
             }
+        }
+        if self.kept.as_ref().is_some_and(|rule| rule.lives_max == 0) {
+            return Err(PolicyError::Zero("the number of lives of kept"));
         }
         span("reset_after", self.reset_after)?;
         span("start_timeout", self.start_timeout)?;

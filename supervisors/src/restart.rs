@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::give_up::{BudgetLeft, GiveUp, GiveUpReason};
 use crate::history::{Cause, Ended};
 use crate::inbox::Event;
+use crate::kept::KeptThen;
 use crate::policy::Policy;
 use crate::rule::{ExitKind, RuleAction};
 use crate::spec::{AutoShutdown, ChildSpec, Restart};
@@ -97,6 +98,7 @@ impl Core {
     /// Decides about a child that has ended.
     pub(crate) fn decide(&mut self, key: ChildKey, ended: Ended) -> Decision {
         let now = self.meter.now();
+        let kept_then = self.judge_kept(key, &ended);
         let Some(child) = self.children.get_mut(key) else { return Decision::Rest };
         if ended.ends_tree {
             child.history_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
@@ -104,6 +106,7 @@ impl Core {
         }
         let is_start = ended.phase == Some(ExitKind::StartFailed);
         let Reaction { then, rule, counts } = reaction(&child.spec, &ended.exit, ended.phase);
+        let parks_for_kept = matches!(kept_then, Some(KeptThen::Park(_)));
         let Some(policy) = child.spec.terms.policy.clone() else {
             child.history_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
             return self.decision_for(key, (then, rule), counts, Duration::ZERO, is_start);
@@ -122,6 +125,10 @@ impl Core {
             return Decision::Park;
         }
         let delay = match then {
+            RuleAction::Restart | RuleAction::RestartGroup if parks_for_kept => {
+                history.parks_for_kept = true;
+                return Decision::Park;
+            }
             RuleAction::Restart | RuleAction::RestartGroup => history.next_delay(&policy),
             RuleAction::Park | RuleAction::Stop | RuleAction::Escalate => Duration::ZERO,
         };

@@ -199,6 +199,8 @@ pub(crate) trait Transitions: Kind {
         let Some(live) = self.core_mut().vacate(key) else { return };
         let ends_tree = live.ends_tree && !self.core().is_ending();
         if let Some(start) = self.core_mut().take_start_call(key) {
+            // An ordered start decides nothing else, but it counts against a value that the child keeps.
+            self.core_mut().judge_kept(key, &live.ended(exit.clone(), now));
             self.start_order_failed(key, start, exit);
             if ends_tree {
                 self.give_up(key, GiveUpReason::EndOfTree, true);

@@ -1,5 +1,5 @@
 //! The drill: scenes in which the bugs of peers would show, if we had them: one for messages, one for supervision, one for
-//! dependencies. `.ci/drill` plants the bugs one at a time (`tests/planted/*.patch`) and has this file look for each.
+//! dependencies, one for saves. `.ci/drill` plants the bugs one at a time (`tests/planted/*.patch`) and has this file look for each.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -263,6 +263,11 @@ fn the_planted_bug_is_found_and_shrunk() {
     panic!("not found in {SEEDS} seeds: {errors:?}");
 }
 
-fn scenes() -> [(&'static str, Simulation); 3] {
-    [("messages", scene()), ("supervision", drill_trees::firm()), ("dependencies", drill_trees::ferry())]
+fn scenes() -> [(&'static str, Simulation); 4] {
+    [
+        ("messages", scene()),
+        ("supervision", drill_trees::firm()),
+        ("dependencies", drill_trees::ferry()),
+        ("saves", drill_trees::market()),
+    ]
 }

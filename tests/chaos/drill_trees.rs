@@ -1,9 +1,10 @@
 //! A tree in which the bugs of supervision would show: every strategy, with delays, budgets that are used up, and children
-//! that are parked. And a small one in which a child often dies while what it depends on starts. Nothing but the built-in
-//! claims is claimed of them.
+//! that are parked. A small one in which a child often dies while what it depends on starts. And the demo market, whose tills
+//! save each sale, under faults of saves. Nothing but the built-in claims is claimed of them.
 
 use std::time::Duration;
 
+use crate::tills;
 use regrow::chaos::{Experiment, Fault, Scope, SimulatedTree, Simulation, Times, When};
 use regrow::testing::Journal;
 use regrow::{
@@ -121,5 +122,12 @@ pub(crate) fn ferry() -> Simulation {
             .fault(Fault::Kill, "ferry/tide", When::Rate(1.0))
             .fault(Fault::Kill, "ferry/boat", When::Rate(2.0));
         Ok(SimulatedTree::new(tree, experiment))
+    })
+}
+
+pub(crate) fn market() -> Simulation {
+    Simulation::new(|seed| async move {
+        let experiment = Experiment::parse(include_str!("../../examples/chaos/saves.toml"))?;
+        Ok(SimulatedTree::new(tills::market(seed).await?, experiment))
     })
 }

@@ -7,6 +7,8 @@ mod common;
 mod demo;
 #[path = "../../src/cli/soak.rs"]
 mod soak_of_the_forest;
+#[path = "../../src/cli/tills.rs"]
+mod tills;
 
 mod attribution;
 mod drill;
@@ -20,6 +22,7 @@ mod limits;
 mod no_false_alarms;
 mod random_trees;
 mod report;
+mod saves;
 mod soak;
 mod supervision;
 mod virtual_time;

@@ -8,11 +8,13 @@
 //! | `watched.rs` | workers under a watchdog |
 //! | `story.rs` | a record of events, in order, by services and their stop hooks |
 //! | `redelivering.rs` | a service whose messages can be cloned, for redelivery |
+//! | `book.rs` | a service that begins with what the one before has kept |
 //! | `kinds.rs` | bare tasks and ractor actors |
 //! | `pool.rs`, `partitions.rs` | dynamic and partitioned supervisors |
 //! | `log.rs` | the log of a thread, line by line |
 #![allow(dead_code, reason = "each test program uses a part of its own")]
 
+pub(crate) mod book;
 pub(crate) mod kinds;
 pub(crate) mod log;
 pub(crate) mod mail;

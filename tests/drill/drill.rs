@@ -4,6 +4,8 @@
 mod drill;
 #[path = "../chaos/drill_trees.rs"]
 mod drill_trees;
+#[path = "../../src/cli/tills.rs"]
+mod tills;
 #[path = "../common/tree.rs"]
 #[allow(dead_code, reason = "the drill uses a part of it")]
 mod tree;

@@ -17,6 +17,7 @@
 //! | `needs.rs` | dependencies all over the tree, and the stop order that follows from them |
 //! | `clock.rs` | the clock of a budget |
 //! | `radius.rs`, `order.rs`, `delay.rs`, `budget.rs` | the claims about supervisors |
+//! | `saves.rs` | the claim about checkpoints: no acknowledged save is lost |
 //! | `census.rs` | the claim about services: none has two incarnations alive at the same time |
 
 mod budget;
@@ -29,6 +30,7 @@ mod needs;
 mod order;
 mod radius;
 mod reading;
+mod saves;
 mod supervisor_view;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,7 @@ use tokio::time::Instant;
 use crate::base::time::later;
 use crate::chaos::judge::census::Census;
 use crate::chaos::judge::needs::Needs;
+use crate::chaos::judge::saves::Saves;
 use crate::chaos::judge::supervisor_view::SupervisorView;
 use crate::tree::statements::{Seen, Statement, Testimony, What};
 
@@ -51,10 +54,11 @@ pub(super) enum Claim {
     Delay,
     Budget,
     Alive,
+    Saves,
 }
 
 impl Claim {
-    pub(super) const ALL: [Self; 5] = [Self::Radius, Self::Order, Self::Delay, Self::Budget, Self::Alive];
+    pub(super) const OF_SUPERVISION: [Self; 5] = [Self::Radius, Self::Order, Self::Delay, Self::Budget, Self::Alive];
 
     pub(super) fn text(self) -> &'static str {
         match self {
@@ -63,6 +67,7 @@ impl Claim {
             Self::Delay => "every restart comes within the delays of its policy",
             Self::Budget => "supervisors give up, and children are parked, when the budget is gone and not before",
             Self::Alive => "no service lives twice at the same time",
+            Self::Saves => "no acknowledged save is lost",
         }
     }
 }
@@ -82,6 +87,7 @@ pub(super) struct Judge {
     views: BTreeMap<Arc<str>, SupervisorView>,
     census: Census,
     needs: Needs,
+    saves: Saves,
     /// The time by which a restart may be late.
     margin: Duration,
     /// The zero of the tree's clock.
@@ -94,8 +100,8 @@ impl Judge {
     /// margin is greater in real time, which passes while code runs.
     pub(super) fn new(is_virtual: bool, epoch: Instant, needs: Vec<(Arc<str>, Vec<Arc<str>>)>) -> Self {
         let margin = Duration::from_millis(if is_virtual { 50 } else { 10_000 });
-        let (views, census, violations) = (BTreeMap::new(), Census::default(), Vec::new());
-        Self { views, census, needs: Needs::new(needs), margin, epoch, violations }
+        let (views, census, saves, violations) = (BTreeMap::new(), Census::default(), Saves::default(), Vec::new());
+        Self { views, census, needs: Needs::new(needs), saves, margin, epoch, violations }
     }
 
     /// Takes a statement of a supervisor or an incarnation.
@@ -107,6 +113,10 @@ impl Judge {
                 self.keep(found);
             }
             Statement::MovesOut { path, signals } => self.census.moves_out(&path, &signals),
+            Statement::Storing(storing) => {
+                let found = self.saves.hear(storing, self.epoch.elapsed());
+                self.keep(found);
+            }
         }
     }
 

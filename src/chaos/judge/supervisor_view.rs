@@ -162,6 +162,7 @@ impl SupervisorView {
             What::Renewed => self.renewed(path, at, found),
             // What follows is as for an order.
             What::TooManyFailures => child.is_ordered = child.spec.policy_rule().failure_rate.is_some(),
+            What::KeptSetAside => child.is_ordered = true,
             What::Missed => self.missed(path, at, found),
             What::Rests => self.rests(path, at, found),
             What::Forgotten => {

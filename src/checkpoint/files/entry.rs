@@ -106,11 +106,7 @@ impl Entry {
 
     /// Replaces the value, if the stamp is of the newest claim and newer than that of the stored value.
     pub(super) fn replace(self, stamp: Stamp, content: &Content, accept_previous: bool) -> Result<(), StoreError> {
-        let epoch = self.epoch()?.unwrap_or(0);
-        let stored = self.stored_stamp(accept_previous)?;
-        if stamp.epoch != epoch || stored.is_some_and(|stored| stored >= stamp) {
-            return Err(StoreError::Superseded { epoch, stored });
-        }
+        let stored = self.admit(stamp, accept_previous)?;
         let placed = self.write_new(stamp, content).and_then(|()| {
             self.remove_if_present(PREVIOUS)?;
             match (stored, content) {
@@ -127,6 +123,28 @@ impl Entry {
         }
         // Invariant 4.
         self.sync()
+    }
+
+    /// Leaves what a save leaves if the process dies while it writes: the first half of the new file.
+    pub(super) fn tear(self, stamp: Stamp, content: &Content, accept_previous: bool) -> Result<(), StoreError> {
+        self.admit(stamp, accept_previous)?;
+        self.write_new(stamp, content)?;
+        let path = self.folder.join(NEW);
+        let halve = || {
+            let file = OpenOptions::new().write(true).open(&path)?;
+            file.set_len(file.metadata()?.len() / 2)
+        };
+        halve().map_err(|error: io::Error| fault("write", &path, error))
+    }
+
+    /// Refuses a stamp that is not of the newest claim, or not newer than that of the stored value, which it returns.
+    fn admit(&self, stamp: Stamp, accept_previous: bool) -> Result<Option<Stamp>, StoreError> {
+        let epoch = self.epoch()?.unwrap_or(0);
+        let stored = self.stored_stamp(accept_previous)?;
+        if stamp.epoch != epoch || stored.is_some_and(|stored| stored >= stamp) {
+            return Err(StoreError::Superseded { epoch, stored });
+        }
+        Ok(stored)
     }
 
     /// Writes and syncs a file under the name for new ones.

@@ -116,6 +116,14 @@ impl CheckpointStore for FileStore {
         })
     }
 
+    /// Leaves a part of the new file.
+    fn tear<'a>(&'a self, key: &'a str, record: Record) -> StoreFuture<'a, ()> {
+        self.blocking(key, move |root, key, accept_previous| {
+            let Record { stamp, schema, bytes } = record;
+            Entry::existing(root, key)?.tear(stamp, &Content::Value { schema, bytes }, accept_previous)
+        })
+    }
+
     fn describe(&self) -> String {
         format!("the directory {}", self.root.display())
     }

@@ -242,6 +242,7 @@ impl Watch for Witness {
             | Report::GivenUp { .. }
             | Report::Renewed { .. }
             | Report::TooManyFailures { .. }
+            | Report::KeptSetAside { .. }
             | Report::Overdue { .. }
             | Report::Overran { .. }
             | Report::RestartOrdered { .. } => return,

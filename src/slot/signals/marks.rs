@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use crate::slot::signals::{
-    AFFLICTED, BROKEN, COMES_BACK, FENCED, IGNORES_KILL, INTERRUPTIBLE, KILL, LEAVE, LISTENS, OVER, READY, SAYS_READY,
-    STOP, Signals, TOLD, UP,
+    AFFLICTED, BEGAN_WITH_KEPT, BROKEN, COMES_BACK, FENCED, IGNORES_KILL, INTERRUPTIBLE, KEEPS_LATER, KEPT_ANEW, KILL,
+    LEAVE, LISTENS, OVER, READY, SAYS_READY, STOP, Signals, TOLD, UP,
 };
 
 impl Signals {
@@ -69,6 +69,35 @@ impl Signals {
     /// Whether it is ready, once it is up.
     pub(crate) fn is_ready(&self) -> bool {
         self.has(READY) || !self.has(SAYS_READY)
+    }
+
+    /// Records that it begins with the kept value. `true` for the first time, unless it has changed that value before.
+    pub(crate) fn set_began_with_kept(&self) -> bool {
+        !self.has(KEPT_ANEW) && self.set_first(BEGAN_WITH_KEPT)
+    }
+
+    /// Whether it began with the kept value, and has not changed that.
+    pub(crate) fn still_has_kept(&self) -> bool {
+        self.has(BEGAN_WITH_KEPT) && !self.has(KEPT_ANEW)
+    }
+
+    /// Records that it has changed what is kept. `true` for the first time.
+    pub(crate) fn set_kept_anew(&self) -> bool {
+        !self.has(KEPT_ANEW) && self.set_first(KEPT_ANEW)
+    }
+
+    /// Records that it has a change of what is kept that belongs to no message.
+    pub(crate) fn set_keeps_later(&self) {
+        self.signals.fetch_or(KEEPS_LATER, Ordering::AcqRel);
+    }
+
+    pub(crate) fn keeps_later(&self) -> bool {
+        self.has(KEEPS_LATER)
+    }
+
+    /// Whether it is up, and nothing ends it: without a message in hand, it waits for the next.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.has(UP) && !self.has(STOP | KILL | FENCED | LEAVE | BROKEN | OVER)
     }
 
     pub(crate) fn listens(&self) {

@@ -127,6 +127,7 @@ impl Node {
                     | Action::Readmit(_)
                     | Action::Park { .. }
                     | Action::Wait(_)
+                    | Action::NoteKept { .. }
                     | Action::Adopt { .. }
                     | Action::Answer { .. } => {}
                     Action::Up => {

@@ -296,6 +296,7 @@ impl OrderModel {
                 self.retrying.remove(&attempt.child());
             }
             Action::Park { .. } | Action::Wait(_) => panic!("no policy says so"),
+            Action::NoteKept { .. } => panic!("no child keeps a value"),
             Action::Dismiss(key) => assert!(!self.resting.contains(key), "dismissed while it rests"),
             Action::Answer { call, result: Ok(Answer::Started(attempt)) } => {
                 if let Some(newest) = self.renewals.remove(call) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use regrow_supervisors::{
     Action, Adjustment, Answer, Attempt, BudgetClock, Chance, ChildKey, ChildSpec, ChildState, Exit, Flags,
-    GiveUpReason, Hang, Intensity, Machine, Order, OrderError, OrderId, Outlook, Reasons, Report, Strategy,
+    GiveUpReason, Hang, Intensity, KeptNews, Machine, Order, OrderError, OrderId, Outlook, Reasons, Report, Strategy,
 };
 
 use super::sim::Sim;
@@ -177,6 +177,22 @@ impl Script {
     pub(crate) fn fails_at(&mut self, name: &str, messages: u64, failed: u64) -> &mut Self {
         let attempt = self.attempt(name);
         self.sim.tell(|machine, now| machine.handle_failures(attempt, messages, failed, Exit::failed("bad"), now));
+        self
+    }
+
+    /// It takes the value that its service keeps, with which as many lives in a row have failed.
+    pub(crate) fn begins_with_kept(&mut self, name: &str, failed: u32) -> &mut Self {
+        self.kept_news(name, KeptNews::BeganWith { failed })
+    }
+
+    /// It keeps a newer value.
+    pub(crate) fn keeps(&mut self, name: &str) -> &mut Self {
+        self.kept_news(name, KeptNews::Replaced)
+    }
+
+    pub(crate) fn kept_news(&mut self, name: &str, news: KeptNews) -> &mut Self {
+        let attempt = self.attempt(name);
+        self.sim.tell(|machine, now| machine.handle_kept(attempt, news, now));
         self
     }
 
@@ -506,6 +522,8 @@ impl Script {
             Action::Dismiss(key) => format!("dismiss {}", name(key)),
             Action::Withdraw(key) => format!("withdraw {}", name(key)),
             Action::Readmit(key) => format!("readmit {}", name(key)),
+            Action::NoteKept { child, set_aside: true, .. } => format!("set aside what {} keeps", name(child)),
+            Action::NoteKept { child, failed, .. } => format!("note {failed} for what {} keeps", name(child)),
             Action::Up => "up".to_owned(),
             Action::End(exit) => format!("end {exit}"),
             Action::Adopt { child, .. } => format!("adopt {}", name(child)),
@@ -549,6 +567,9 @@ impl Script {
             Report::Delayed { child, until } => format!("delayed {} until {until:?}", name(child)),
             Report::TooManyFailures { child, seen, .. } => format!("too_many_failures {} {seen}", name(child)),
             Report::Renewed { child, name: service } => format!("renewed {} with {service}", name(child)),
+            Report::KeptSetAside { child, failed, exit, .. } => {
+                format!("kept_set_aside {} {failed} {exit}", name(child))
+            }
             Report::Waiting { child, .. } => format!("waiting {}", name(child)),
             Report::DependencyGone { child, name: gone, then } => {
                 format!("{} is without {gone}: {then:?}", name(child))

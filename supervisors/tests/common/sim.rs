@@ -326,7 +326,7 @@ impl Sim {
                 assert!(self.lives.is_empty(), "it ends before its children");
                 self.has_ended = true;
             }
-            Action::Up | Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}
+            Action::Up | Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) | Action::NoteKept { .. } => {}
         }
     }
 

@@ -11,6 +11,7 @@ mod dependencies;
 mod exit_rules;
 mod give_up;
 mod groups;
+mod kept;
 mod park;
 mod rate;
 mod ready;

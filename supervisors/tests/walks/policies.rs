@@ -15,7 +15,8 @@ use crate::common::sim::{Sim, Stage};
 use regrow_supervisors::{
     Abandon, Action, Adjustment, Attempt, Backoff, BudgetClock, ChildKey, ChildSpec, ChildState, Completion,
     Dependency, DependencyGone, Exit, ExitKind, ExitRule, FailureRate, Flags, GiveUp, Hang, Intensity, Jitter,
-    NotReady, Order, OrderId, Outlook, Policy, Prospect, Readiness, Report, Restart, RuleAction, Shutdown, Strategy,
+    KeptNews, KeptRule, KeptThen, NotReady, Order, OrderId, Outlook, Policy, Prospect, Readiness, Report, Restart,
+    RuleAction, Shutdown, Strategy,
 };
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -60,6 +61,10 @@ fn policy(name: &str, has_groups: bool, dice: &mut Dice) -> Policy {
             1 if dice.one_in(4) => GiveUp::EndTree,
             _ => GiveUp::Park(Backoff::new(100 * MS).max_delay(700 * MS)),
         });
+    }
+    if dice.one_in(3) {
+        let then = if dice.one_in(2) { KeptThen::BeginEmpty } else { KeptThen::park(100 * MS) };
+        policy = policy.kept(KeptRule::new(1 + dice.below(3) as u32).then(then));
     }
     if dice.one_in(4) {
         policy = policy.failure_rate(FailureRate::new(50, 4, 500 * MS));
@@ -212,7 +217,7 @@ impl Walk {
             return;
         }
         let attempt = self.dice.pick(&up);
-        let what = self.dice.below(9);
+        let what = self.dice.below(11);
         self.note(format!("{attempt:?} lives {what}"));
         match what {
             0..3 => {
@@ -227,6 +232,12 @@ impl Walk {
                 let exit = Exit::failed("bad");
                 self.sim
                     .tell(|machine, now| machine.handle_failures(attempt, counts.0.max(counts.1), counts.1, exit, now));
+            }
+            6 | 7 => {
+                let failed = self.dice.below(4) as u32;
+                let news = [KeptNews::BeganWith { failed }, KeptNews::Replaced, KeptNews::NotItsFault];
+                let news = self.dice.pick(&news);
+                self.sim.tell(|machine, now| machine.handle_kept(attempt, news, now));
             }
             _ => {
                 let exit = self.dice.pick(&[Exit::Normal, Exit::Killed, Exit::failed("boom"), Exit::Shutdown]);
@@ -401,7 +412,8 @@ impl Walk {
             | Action::Up
             | Action::Dismiss(_)
             | Action::Withdraw(_)
-            | Action::Readmit(_) => {}
+            | Action::Readmit(_)
+            | Action::NoteKept { .. } => {}
         }
     }
 

@@ -42,6 +42,7 @@ impl Model {
             Action::End(exit) => self.on_end(exit),
             Action::Adopt { .. } | Action::Answer { .. } => panic!("nobody gave an order"),
             Action::Park { .. } | Action::Wait(_) => panic!("no policy says so"),
+            Action::NoteKept { .. } => panic!("no child keeps a value"),
         }
     }
 

@@ -105,6 +105,7 @@ impl Model {
             | Report::GivenUp { .. }
             | Report::Renewed { .. }
             | Report::TooManyFailures { .. }
+            | Report::KeptSetAside { .. }
             | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }

@@ -27,9 +27,14 @@ impl History {
     /// Reads a line of a process. A line that was cut off by its end is none.
     pub(crate) fn hear(&mut self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
-        let stamp = || Stamp { epoch: words[1].parse().unwrap(), sequence: words[2].parse().unwrap() };
+        let stamp_at =
+            |at: usize| Stamp { epoch: words[at].parse().unwrap(), sequence: words[at + 1].parse().unwrap() };
+        let stamp = || stamp_at(1);
         match words[0] {
-            "claimed" => self.claimed = words[1].parse().unwrap(),
+            "claimed" => {
+                self.claimed = words[1].parse().unwrap();
+                self.hand_over(stamp_at(2));
+            }
             "saving" => self.begun.push(stamp()),
             "saved" => {
                 assert_eq!(self.begun.last(), Some(&stamp()), "{line}");
@@ -44,6 +49,17 @@ impl History {
     pub(crate) fn hear_all(&mut self, lines: &str) {
         let whole = lines.rfind('\n').map_or("", |end| &lines[..end]);
         whole.lines().for_each(|line| self.hear(line));
+    }
+
+    /// What a claim returned is acknowledged by it, also if its save was in flight when the process before was killed.
+    fn hand_over(&mut self, loaded: Stamp) {
+        let is_loaded = |stamp: &Stamp| if loaded.epoch == 0 { is_discard(*stamp) } else { *stamp == loaded };
+        let is_old = self.acknowledged.map_or(loaded.epoch == 0, |stamp| is_loaded(&stamp));
+        let in_flight = std::mem::take(&mut self.begun);
+        match in_flight.into_iter().rfind(is_loaded) {
+            Some(stamp) if !is_old => self.acknowledged = Some(stamp),
+            _ => assert!(is_old, "a claim returned {loaded}, and {:?} was acknowledged", self.acknowledged),
+        }
     }
 
     /// Expects that no save that failed is there.

@@ -1,6 +1,6 @@
 //! kill -9 at every system call of the writing thread, and at random times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
@@ -66,7 +66,8 @@ pub(crate) fn run(store: &str, kills: usize, seed: usize) {
     at_random_times(store, kills.div_ceil(4), seed);
 }
 
-/// System calls of a process that begins with an empty directory: name and number.
+/// System calls of a process that begins with an empty directory, from the first one that is about that directory: name
+/// and number.
 fn steps(store: &str) -> Vec<(String, usize)> {
     let directory = place(false);
     let log = directory.path().with_extension("log");
@@ -74,17 +75,19 @@ fn steps(store: &str) -> Vec<(String, usize)> {
         traced(&log, &["-e", &format!("trace={STEPS}")], store, directory.path(), SAVES, SIZE).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut counts = BTreeMap::<(String, String), usize>::new();
+    let mut steps = BTreeSet::new();
+    let mut is_up = false;
     for call in read(&log) {
-        *counts.entry((call.name, call.process)).or_default() += 1;
+        is_up |= call.arguments.contains(directory.path().to_str().unwrap());
+        // strace counts for each thread.
+        let count = counts.entry((call.name.clone(), call.process)).or_default();
+        *count += 1;
+        if is_up {
+            steps.insert((call.name, *count));
+        }
     }
     std::fs::remove_file(log).unwrap();
-    // strace counts for each thread.
-    let mut most = BTreeMap::<String, usize>::new();
-    for ((name, _), count) in counts {
-        let most = most.entry(name).or_default();
-        *most = count.max(*most);
-    }
-    most.into_iter().flat_map(|(name, count)| (1..=count).map(move |number| (name.clone(), number))).collect()
+    steps.into_iter().collect()
 }
 
 /// Kills a process some time after its first lines.

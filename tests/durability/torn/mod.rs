@@ -24,13 +24,14 @@ pub(crate) fn run(store: &str, seeds: usize, skip: Option<&str>) {
         println!("{store}: left out, there is no strace here");
         return;
     }
+    // Some lives are killed, so that others begin with what is left behind and was not synced.
     let (store, lives, saves, size) = match store {
-        "sqlite" => ("sqlite-checkpoints", 3, 12, 20_000),
-        _ => (store, 3, 7, 9000),
+        "sqlite" => ("sqlite-checkpoints", [Some("pwrite64:when=5"), None, Some("pwrite64:when=60"), None], 12, 20_000),
+        _ => (store, [Some("fsync:when=1"), None, Some("rename:when=3"), None], 7, 9000),
     };
     assert!(skip.is_none_or(|skip| SKIPS.contains(&skip)), "what can be skipped: {SKIPS:?}");
     let directory = place(false);
-    let events = record::record(store, directory.path(), lives, saves, size);
+    let events = record::record(store, directory.path(), &lives, saves, size);
     let mut disk = Disk::new(directory.path());
     let mut history = History::new(size);
     let (mut steps, mut crashes, mut found) = (0, 0, Vec::new());

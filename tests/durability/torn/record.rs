@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 use crate::strace::{SystemCall, read, traced};
@@ -38,15 +39,18 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Records so many lives on one directory.
-pub(super) fn record(store: &str, place: &Path, lives: usize, saves: usize, size: usize) -> Vec<Event> {
+/// Records lives on one directory. Some are killed at the system call that is named.
+pub(super) fn record(store: &str, place: &Path, lives: &[Option<&str>], saves: usize, size: usize) -> Vec<Event> {
     let mut events = Vec::new();
     let log = place.with_extension("log");
-    for _ in 0..lives {
+    for kill in lives {
         let trace = format!("trace={CALLS}");
-        let arguments = ["-xx", "-s", "16777216", "-e", &trace];
+        let inject = kill.map(|kill| format!("inject={}", kill.replacen(':', ":signal=KILL:", 1)));
+        let mut arguments = vec!["-xx", "-s", "16777216", "-e", &trace];
+        arguments.extend(inject.iter().flat_map(|inject| ["-e", inject]));
         let output = traced(&log, &arguments, store, place, saves, size).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal().is_some(), kill.is_some(), "{:?} {said}", output.status);
         events.push(Event::Begins);
         for call in read(&log) {
             match call.name.as_str() {
@@ -60,8 +64,8 @@ pub(super) fn record(store: &str, place: &Path, lives: usize, saves: usize, size
         }
     }
     std::fs::remove_file(log).unwrap();
-    let told = events.iter().filter(|event| matches!(event, Event::Told(_))).count();
-    assert_eq!(told, lives * (2 + 2 * saves), "the recording has all lines");
+    let ended = events.iter().filter(|event| matches!(event, Event::Told(line) if line == "done")).count();
+    assert_eq!(ended, lives.iter().filter(|kill| kill.is_none()).count(), "the recording has all lines");
     events
 }
 

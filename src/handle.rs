@@ -21,6 +21,7 @@ use crate::slot::erased::AnySlot;
 use crate::slot::limit::Limit;
 use crate::slot::queue::Envelope;
 use crate::slot::room::{ForRoom, InLine, Refused};
+use crate::slot::saves::SaveFigures;
 use crate::slot::status::ServiceStatus;
 use crate::slot::wait::Wait;
 use crate::slot::{IfFull, Push, Slot};
@@ -308,6 +309,12 @@ impl<M: Send + 'static> Handle<M> {
     /// Returns the present state and generation of the service.
     pub fn status(&self) -> ServiceStatus {
         self.slot.status()
+    }
+
+    /// Returns the figures of the service's saves: number, age, size and cost. `None` if it has claimed no checkpoint in
+    /// this tree.
+    pub fn saves(&self) -> Option<SaveFigures> {
+        AnySlot::saves(&*self.slot).map(|saves| saves.figures())
     }
 
     /// Follows the status. A slow receiver sees the newest status, and not each one. For the ends of incarnations with

@@ -59,11 +59,46 @@ pub struct CheckpointError {
     pub key: Arc<str>,
     /// The store, as it [describes](crate::checkpoint::CheckpointStore::describe) itself.
     pub store: String,
-    /// What happened.
+    /// The problem.
     pub problem: Problem,
+    /// Claim or save that came first, if the store refused this one as superseded.
+    pub superseded_by: Option<SupersededBy>,
 }
 
-/// What happened to a claim, a save or a discard.
+/// Claim or save that came before a save, so that the store refused it as superseded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SupersededBy {
+    /// A newer save of the same incarnation: this one came late.
+    NewerSave,
+    /// A later incarnation of the service: this one was abandoned, or a part of it runs on outside of it.
+    LaterIncarnation,
+    /// Another service of this process, with this path. Both use the same key.
+    Service(Arc<str>),
+    /// A claim that this process has not made.
+    Elsewhere,
+}
+
+impl fmt::Display for SupersededBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NewerSave => f.write_str("a newer save came first"),
+            Self::LaterIncarnation => f.write_str("a later incarnation of the service has claimed it"),
+            Self::Service(path) => write!(
+                f,
+                "the service `{}` has claimed it with the same key: give one of the two a key of its own, with \
+                 `checkpoint_at`",
+                path.trim_start_matches('/')
+            ),
+            Self::Elsewhere => f.write_str(
+                "another process has claimed it, or another `Checkpoints` of this process: stop that process, or give \
+                 each a key of its own",
+            ),
+        }
+    }
+}
+
+/// Problem of a claim, a save or a discard.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Problem {
@@ -92,12 +127,20 @@ impl fmt::Display for CheckpointError {
             Problem::Store(error) => write!(f, "{error}"),
             Problem::TimedOut(limit) => write!(f, "no answer within {limit:?}"),
             Problem::Encode(error) => write!(f, "the value cannot be encoded: {error:#}"),
-            Problem::Decode(error) => write!(f, "the stored value cannot be decoded: {error:#}"),
+            Problem::Decode(error) => write!(
+                f,
+                "the stored value cannot be decoded: {error:#}. It stays stored: start a program that can read it, or \
+                 remove it with `Checkpoints::discard`"
+            ),
             Problem::NewerSchema { stored, known } => write!(
                 f,
-                "the stored value has schema {stored}, and this program knows up to {known}: start a newer program, or \
-                 discard the value"
+                "the stored value has schema {stored}, and this program knows up to {known}. It stays stored: start a \
+                 newer program, or remove it with `Checkpoints::discard`"
             ),
+        }?;
+        match &self.superseded_by {
+            Some(by) => write!(f, "; {by}"),
+            None => Ok(()),
         }
     }
 }
@@ -111,3 +154,41 @@ impl Error for CheckpointError {
         }
     }
 }
+
+/// Error of a wait for a save: nothing is saved any more.
+#[derive(Debug, Clone)]
+pub struct NotSaved {
+    /// The key in the store.
+    pub key: Arc<str>,
+    /// The store, as it [describes](crate::checkpoint::CheckpointStore::describe) itself.
+    pub store: Arc<str>,
+    /// Text of the error of the save that failed. `None` if the incarnation ended before the save.
+    pub failure: Option<Arc<str>>,
+}
+
+impl NotSaved {
+    pub(super) fn of(error: &CheckpointError) -> Self {
+        let failure = Some(error.to_string().into());
+        Self { key: error.key.clone(), store: error.store.as_str().into(), failure }
+    }
+
+    pub(super) fn ended(key: &Arc<str>, store: &str) -> Self {
+        Self { key: key.clone(), store: store.into(), failure: None }
+    }
+}
+
+impl fmt::Display for NotSaved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.failure {
+            // It names key and store.
+            Some(failure) => f.write_str(failure),
+            None => write!(
+                f,
+                "checkpoint `{}` in {}: the incarnation ended before its last change was saved",
+                self.key, self.store
+            ),
+        }
+    }
+}
+
+impl Error for NotSaved {}

@@ -8,10 +8,10 @@ use anyhow::anyhow;
 
 use crate::checkpoint::error::StoreError;
 use crate::checkpoint::store::{CheckpointStore, Claim, Record, Stamp, StoreFuture};
+use crate::context::Inner;
 use crate::tree::inject::{Inject, SaveFault};
 use crate::tree::shared::Shared;
 use crate::tree::statements::{Statement, Stored, Storing};
-use crate::{Context, Service};
 
 /// A store, and the incarnation that uses it.
 pub(super) struct Observed {
@@ -22,9 +22,8 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn new<S: Service>(store: Arc<dyn CheckpointStore>, ctx: &Context<S>) -> Self {
-        let inner = ctx.inner();
-        Self { store, path: ctx.path(), shared: inner.shared().clone(), generation: inner.generation() }
+    pub(super) fn new<M: Send + 'static>(store: Arc<dyn CheckpointStore>, inner: &Inner<M>) -> Self {
+        Self { store, path: inner.slot.path(), shared: inner.shared().clone(), generation: inner.generation() }
     }
 
     /// Returns the running experiment.

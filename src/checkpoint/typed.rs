@@ -1,48 +1,34 @@
 //! The checkpoint of one service: it is claimed when the incarnation starts, and saved by that incarnation alone.
-//!
-//! Invariants:
-//! 1. A save that the store was asked for goes on when its caller is dropped, as a write in a thread does. Therefore a
-//!    late save is fenced by its stamp, and never by the end of its incarnation.
-//! 2. Each save and each discard has a stamp of its own, and stamps grow.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::checkpoint::error::{CheckpointError, Problem, StoreError};
+use crate::checkpoint::claimed::Claimed;
+use crate::checkpoint::error::{CheckpointError, Problem};
+use crate::checkpoint::group::GroupCommit;
 use crate::checkpoint::observed::Observed;
 use crate::checkpoint::state::State;
-use crate::checkpoint::store::{CheckpointStore, Record, Stamp};
-use crate::{Context, Service};
+use crate::checkpoint::store::Record;
+use crate::checkpoint::terms::Checkpoints;
+use crate::context::Inner;
+use crate::slot::blocking::block_on;
+use crate::slot::saves::SaveFigures;
+use crate::{Context, Inbox, Service, TaskContext};
 
-/// Longest time that a claim or a save waits for its store, if nothing else was said.
-pub const DEFAULT_STORE_LIMIT: Duration = Duration::from_secs(30);
-
-/// A store, and the terms on which services use it. Clones are cheap, and use the same store.
-#[derive(Clone)]
-pub struct Checkpoints {
-    store: Arc<dyn CheckpointStore>,
-    limit: Duration,
-}
-
-impl Checkpoints {
-    /// Wraps a store, with a limit of 30 s for each claim and save.
-    pub fn new(store: impl CheckpointStore) -> Self {
-        Self { store: Arc::new(store), limit: DEFAULT_STORE_LIMIT }
-    }
-
-    /// Sets the longest time that a claim or a save waits for the store.
-    #[must_use]
-    pub fn limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
-        self
-    }
-}
-
-impl fmt::Debug for Checkpoints {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Checkpoints").field("store", &self.store.describe()).field("limit", &self.limit).finish()
+impl<M: Send + 'static> Inner<M> {
+    fn checkpoint<T: State>(
+        &self,
+        store: &Checkpoints,
+        key: Arc<str>,
+    ) -> impl Future<Output = Result<Checkpoint<T>, CheckpointError>> + Send + use<M, T> {
+        let observed = Arc::new(Observed::new(store.store.clone(), self));
+        let terms = Checkpoints { store: observed, ..store.clone() };
+        let claim = Claimed::claim(terms, key, self.slot.clone(), self.signals.clone());
+        async move {
+            let (claimed, latest) = claim.await?;
+            Checkpoint::load(claimed, latest)
+        }
     }
 }
 
@@ -57,29 +43,127 @@ impl<S: Service> Context<S> {
     /// If the store fails or gives no answer in time, and if the value is damaged, was written by a newer program, or
     /// cannot be decoded. The stored value stays as it is.
     pub async fn checkpoint<T: State>(&self, store: &Checkpoints) -> Result<Checkpoint<T>, CheckpointError> {
-        let observed = Arc::new(Observed::new(store.store.clone(), self));
-        Checkpoint::claim(&Checkpoints { store: observed, ..store.clone() }, self.path()).await
+        self.inner().checkpoint(store, self.path()).await
+    }
+
+    /// Claims a checkpoint with a key other than the path: for a service that has several, that was renamed, or that has
+    /// the same path in trees that share a store.
+    ///
+    /// Two services with the same key supersede each other: the second claim ends the right of the first to save. A line
+    /// in the log says so, and the error of the next save of the first names the second.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`checkpoint`](Self::checkpoint).
+    pub async fn checkpoint_at<T: State>(
+        &self,
+        store: &Checkpoints,
+        key: impl Into<Arc<str>>,
+    ) -> Result<Checkpoint<T>, CheckpointError> {
+        self.inner().checkpoint(store, key.into()).await
     }
 }
 
-/// The claimed checkpoint of a service.
+impl TaskContext {
+    /// Claims the checkpoint of this task, as [`Context::checkpoint`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Context::checkpoint`].
+    pub async fn checkpoint<T: State>(&self, store: &Checkpoints) -> Result<Checkpoint<T>, CheckpointError> {
+        self.inner.checkpoint(store, self.path()).await
+    }
+
+    /// Claims a checkpoint with a key other than the path, as [`Context::checkpoint_at`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Context::checkpoint`].
+    pub async fn checkpoint_at<T: State>(
+        &self,
+        store: &Checkpoints,
+        key: impl Into<Arc<str>>,
+    ) -> Result<Checkpoint<T>, CheckpointError> {
+        self.inner.checkpoint(store, key.into()).await
+    }
+}
+
+impl<M: Send + 'static> Inbox<M> {
+    /// Claims the checkpoint of this thread, as [`Context::checkpoint`] does. Blocks the thread, no longer than the limit
+    /// of the store. [`Checkpoint::blocking_save`] saves.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Context::checkpoint`].
+    pub fn checkpoint<T: State>(&self, store: &Checkpoints) -> Result<Checkpoint<T>, CheckpointError> {
+        block_on(self.inner().checkpoint(store, self.path()))
+    }
+
+    /// Claims a checkpoint with a key other than the path, as [`Context::checkpoint_at`] does. Blocks the thread, no
+    /// longer than the limit of the store.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Context::checkpoint`].
+    pub fn checkpoint_at<T: State>(
+        &self,
+        store: &Checkpoints,
+        key: impl Into<Arc<str>>,
+    ) -> Result<Checkpoint<T>, CheckpointError> {
+        block_on(self.inner().checkpoint(store, key.into()))
+    }
+}
+
+/// Claimed checkpoint of a service: it saves the latest state, and gives it to the next incarnation.
+///
+/// ```
+/// use regrow::checkpoint::{Checkpoint, Checkpoints, Json, MemoryStore};
+/// use regrow::{Child, Context, Reply, Service, Supervisor};
+///
+/// struct Counter { count: Json<u64>, checkpoint: Checkpoint<Json<u64>> }
+///
+/// impl Service for Counter {
+///     type Msg = Reply<u64>;
+///     async fn handle(&mut self, reply: Reply<u64>, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+///         *self.count += 1;
+///         self.checkpoint.save(&self.count).await?; // durable now
+///         reply.send(*self.count); // so the answer is never taken back
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+/// let store = Checkpoints::new(MemoryStore::new());
+/// let counter = Child::service("counter", move |ctx| {
+///     let store = store.clone();
+///     async move {
+///         let mut checkpoint = ctx.checkpoint(&store).await?;
+///         Ok(Counter { count: checkpoint.take().unwrap_or_default(), checkpoint })
+///     }
+/// });
+/// let tree = Supervisor::one_for_one("app").child(counter).start().await?;
+/// let counter = tree.lookup::<Reply<u64>>("app/counter")?;
+/// assert_eq!(counter.call(|reply| reply).await?, 1);
+/// counter.kill()?;
+/// assert_eq!(counter.call(|reply| reply).await?, 2);
+/// # tree.shutdown().await; Ok(()) }
+/// ```
+///
+/// If a caller gives up between the save and the reply, or the incarnation ends there, the change is saved and the call
+/// has no answer. The same holds for a message that is [redelivered](crate::ServiceChild::redeliver): the state may
+/// contain it already. A number in the message, and the last one in the state, let the service recognise it.
+///
+/// A service that saves often saves several messages at once with [`group_commit`](Self::group_commit).
 pub struct Checkpoint<T> {
-    store: Arc<dyn CheckpointStore>,
-    key: Arc<str>,
-    limit: Duration,
-    newest: Stamp,
+    claimed: Claimed,
     loaded: Option<T>,
     value: PhantomData<fn(&T)>,
 }
 
 impl<T: State> Checkpoint<T> {
-    async fn claim(Checkpoints { store, limit }: &Checkpoints, key: Arc<str>) -> Result<Self, CheckpointError> {
-        let error = |problem| CheckpointError { key: key.clone(), store: store.describe(), problem };
-        let claim = match tokio::time::timeout(*limit, store.claim(&key)).await {
-            Ok(claim) => claim.map_err(|refused| error(Problem::Store(refused)))?,
-            Err(_) => return Err(error(Problem::TimedOut(*limit))),
-        };
-        let loaded = match claim.latest {
+    fn load(claimed: Claimed, latest: Option<Record>) -> Result<Self, CheckpointError> {
+        let error = |problem| claimed.terms.error(&claimed.key, problem);
+        let loaded = match latest {
             Some(Record { schema, .. }) if schema > T::SCHEMA => {
                 return Err(error(Problem::NewerSchema { stored: schema, known: T::SCHEMA }));
             }
@@ -88,8 +172,7 @@ impl<T: State> Checkpoint<T> {
             }
             None => None,
         };
-        let newest = Stamp { epoch: claim.epoch, sequence: 0 };
-        Ok(Self { store: store.clone(), key, limit: *limit, newest, loaded, value: PhantomData })
+        Ok(Self { claimed, loaded, value: PhantomData })
     }
 
     /// Takes the value that was stored when the checkpoint was claimed; `None` if there was none.
@@ -97,60 +180,79 @@ impl<T: State> Checkpoint<T> {
         self.loaded.take()
     }
 
-    /// Number of this claim. It grows by one with each claim, and can fence other writes of the service.
+    /// Returns the number of this claim. It grows by one with each claim of the key, and can fence other writes of the
+    /// service.
     pub fn epoch(&self) -> u64 {
-        self.newest.epoch
+        self.claimed.epoch()
     }
 
-    /// Saves a value. Completes when it is durable: after that it is what the next incarnation begins with.
+    /// Returns the figures of the service's saves.
+    pub fn figures(&self) -> SaveFigures {
+        self.claimed.saves.figures()
+    }
+
+    /// Saves a value. Completes when it is durable: after that it is what the next incarnation begins with. The value is
+    /// encoded by the call, and not by the first poll.
+    ///
+    /// If the future is dropped, the save may take place or not.
     ///
     /// # Errors
     ///
     /// If it is not known to be durable. The stored value is then this one or the one before, as a whole.
-    pub async fn save(&mut self, value: &T) -> Result<(), CheckpointError> {
-        let bytes = value.encode().map_err(|wrong| self.error(Problem::Encode(wrong)))?;
-        let stamp = self.next();
-        let record = Record { stamp, schema: T::SCHEMA, bytes: bytes.into() };
-        let (store, key) = (self.store.clone(), self.key.clone());
-        self.detached(async move { store.save(&key, record).await }).await
+    pub fn save<'a>(&'a mut self, value: &T) -> impl Future<Output = Result<(), CheckpointError>> + Send + use<'a, T> {
+        let encoded = value.encode();
+        let claimed = &mut self.claimed;
+        async move {
+            match encoded {
+                Ok(bytes) => claimed.save(T::SCHEMA, bytes).await,
+                Err(wrong) => Err(claimed.not_encoded(wrong)),
+            }
+        }
     }
 
-    /// Removes the stored value.
+    /// Does what [`save`](Self::save) does, in a [thread](crate::Child::thread): it blocks, no longer than the limit of
+    /// the store.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`save`](Self::save).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn blocking_save(&mut self, value: &T) -> Result<(), CheckpointError> {
+        block_on(self.save(value))
+    }
+
+    /// Removes the stored value. The next incarnation begins without one.
     ///
     /// # Errors
     ///
     /// Those of [`save`](Self::save).
     pub async fn discard(&mut self) -> Result<(), CheckpointError> {
-        let stamp = self.next();
-        let (store, key) = (self.store.clone(), self.key.clone());
-        self.detached(async move { store.discard(&key, stamp).await }).await
+        self.claimed.discard().await
     }
 
-    /// Invariant 2.
-    fn next(&mut self) -> Stamp {
-        self.newest.sequence += 1;
-        self.newest
-    }
-
-    /// Runs work of the store in a task, so that it is not cut off with its caller (invariant 1).
-    async fn detached(
-        &self,
-        work: impl Future<Output = Result<(), StoreError>> + Send + 'static,
-    ) -> Result<(), CheckpointError> {
-        match tokio::time::timeout(self.limit, tokio::spawn(work)).await {
-            Ok(Ok(done)) => done.map_err(|refused| self.error(Problem::Store(refused))),
-            Ok(Err(panicked)) => Err(self.error(Problem::Store(StoreError::Failed(panicked.into())))),
-            Err(_) => Err(self.error(Problem::TimedOut(self.limit))),
-        }
-    }
-
-    fn error(&self, problem: Problem) -> CheckpointError {
-        CheckpointError { key: self.key.clone(), store: self.store.describe(), problem }
+    /// Hands the checkpoint to a task that saves the newest state, and keeps replies until it is saved: see
+    /// [`GroupCommit`]. The state is the stored one; without one, `initial` makes it.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn group_commit(mut self, initial: impl FnOnce() -> T) -> GroupCommit<T>
+    where
+        T: Clone + Sync,
+    {
+        let state = self.loaded.take().unwrap_or_else(initial);
+        GroupCommit::new(self.claimed, state)
     }
 }
 
 impl<T> fmt::Debug for Checkpoint<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Checkpoint").field("key", &self.key).field("newest", &self.newest).finish_non_exhaustive()
+        f.debug_struct("Checkpoint")
+            .field("key", &self.claimed.key)
+            .field("epoch", &self.claimed.epoch())
+            .finish_non_exhaustive()
     }
 }

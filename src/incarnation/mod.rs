@@ -204,7 +204,8 @@ impl Life {
         if self.signals.is_fenced() || (is_killed && !is_asked) {
             return Poll::Ready(End::Exit(Exit::Killed));
         }
-        if let Some(exit) = self.signals.broken() {
+        // A thread cannot be dropped: it ends by itself, with this exit.
+        if let Some(exit) = self.signals.broken().filter(|_| self.on_kill == OnKill::Drop) {
             // The values that the body owns are dropped next, and may block: the supervisor runs before that.
             if self.signals.tell_remains(&exit) {
                 cx.waker().wake_by_ref();
@@ -352,6 +353,26 @@ pub(crate) fn worse_of(exit: Exit, panic: Panic, path: &str) -> Exit {
     } else {
         Exit::Panicked(panic)
     }
+}
+
+/// The work that an incarnation does last, if it ends in order as `exit`. `None` if there is none. The future returns
+/// the exit of the incarnation, which is a failure if that work failed.
+pub(crate) fn last_work(signals: &Signals, exit: &Exit) -> Option<Pin<Box<dyn Future<Output = Exit> + Send>>> {
+    let work = if exit.is_abnormal() { Vec::new() } else { signals.take_last_work() };
+    if work.is_empty() {
+        return None;
+    }
+    let mut exit = exit.clone();
+    Some(Box::pin(async move {
+        for work in work {
+            if let Err(error) = work.await
+                && !exit.is_abnormal()
+            {
+                exit = failure(error);
+            }
+        }
+        exit
+    }))
 }
 
 /// Turns the error of a failing service into its exit.

@@ -9,9 +9,9 @@ use crate::base::background::yield_once;
 use crate::base::sync::lock;
 use crate::context::{Inner, TaskContext};
 use crate::error::task::TaskError;
-use crate::incarnation::End;
 use crate::incarnation::maker::Maker;
 use crate::incarnation::task::{exit_of, until_told};
+use crate::incarnation::{End, last_work};
 use crate::running_task::Teller;
 use crate::slot::NoMessages;
 
@@ -99,5 +99,8 @@ where
             Exit::Shutdown
         }
     };
-    End::Exit(exit)
+    End::Exit(match last_work(signals, &exit) {
+        Some(work) => work.await,
+        None => exit,
+    })
 }

@@ -21,7 +21,7 @@ use crate::base::time::later;
 use crate::context::{Context, Inner};
 use crate::incarnation::maker::Maker;
 use crate::incarnation::redelivery::Redelivery;
-use crate::incarnation::{End, failure, worse_of};
+use crate::incarnation::{End, failure, last_work, worse_of};
 use crate::log::{line, one_line};
 use crate::service::{Ignore, Service};
 use crate::slot::consumer::{Next, SignalMask};
@@ -119,6 +119,9 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
                 Ok(Err(error)) => exit = failure(error),
                 Err(panic) => exit = worse_of(exit, panic, &ctx.path()),
             }
+        }
+        if let Some(work) = last_work(&ctx.inner().signals, &exit) {
+            exit = work.await;
         }
         exit = ctx.inner().signals.verdict(exit);
         if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().signals.tell_remains(&exit) {

@@ -10,7 +10,7 @@ use crate::base::background::yield_once;
 use crate::context::{Inner, TaskContext};
 use crate::incarnation::maker::Maker;
 use crate::incarnation::service::caught;
-use crate::incarnation::{End, failure};
+use crate::incarnation::{End, failure, last_work};
 use crate::service::Ignore;
 use crate::slot::NoMessages;
 use crate::slot::signals::Signals;
@@ -25,11 +25,15 @@ where
     let ctx = TaskContext::new(inner.clone());
     let signals = &inner.signals;
     let future = pin!(async { maker.code()(ctx).await });
-    End::Exit(match until_told(signals, future).await {
+    let exit = match until_told(signals, future).await {
         None => Exit::Shutdown,
         Some(Ok(Ok(()))) if signals.is_told_to_stop() => Exit::Shutdown,
         Some(Ok(outcome)) => exit_of(outcome),
         Some(Err(panic)) => Exit::Panicked(panic),
+    };
+    End::Exit(match last_work(signals, &exit) {
+        Some(work) => work.await,
+        None => exit,
     })
 }
 

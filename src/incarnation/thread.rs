@@ -18,7 +18,7 @@ use crate::error::Interruption;
 use crate::handle::Handle;
 use crate::incarnation::maker::Maker;
 use crate::incarnation::redelivery::Redelivery;
-use crate::incarnation::{End, failure};
+use crate::incarnation::{End, failure, last_work};
 use crate::monitor::{Monitor, PeerDown};
 use crate::slot::blocking::block_on;
 use crate::slot::consumer::{Next, SignalMask};
@@ -33,6 +33,13 @@ use crate::tree::lookup::LookupError;
 pub struct Inbox<M> {
     inner: Inner<M>,
     redelivery: Option<Redelivery<M>>,
+}
+
+impl<M> Inbox<M> {
+    #[allow(dead_code, reason = "only checkpoints call it, and they are a feature")]
+    pub(crate) fn inner(&self) -> &Inner<M> {
+        &self.inner
+    }
 }
 
 impl<M: Send + 'static> Inbox<M> {
@@ -176,7 +183,11 @@ where
     }
     inner.up();
     drop(go);
-    End::Exit(end.await.unwrap_or(Exit::Killed))
+    let exit = end.await.unwrap_or(Exit::Killed);
+    End::Exit(match last_work(&inner.signals, &exit) {
+        Some(work) => work.await,
+        None => exit,
+    })
 }
 
 fn run<M: Send + 'static>(
@@ -200,7 +211,9 @@ fn run<M: Send + 'static>(
         Ok(Ok(())) => {
             // Counts the last message as handled, and takes no other: the thread is over.
             settle_last(inner);
-            if inner.signals.is_told_to_stop() {
+            if let Some(exit) = inner.signals.broken() {
+                exit
+            } else if inner.signals.is_told_to_stop() {
                 Exit::Shutdown
             } else if inner.signals.is_killed() {
                 Exit::Killed

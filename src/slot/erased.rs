@@ -17,6 +17,7 @@ use crate::slot::accounting::Accounting;
 use crate::slot::dead_letter::{DeadReason, Notice, Wanted};
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
+use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
@@ -39,6 +40,10 @@ pub(crate) trait AnySlot: Send + Sync {
     fn waiting_for_room(&self) -> usize;
     /// Number of monitors that are told of its ends.
     fn watchers(&self) -> usize;
+    /// Returns the figures of its saves, if it has a checkpoint.
+    fn saves(&self) -> Option<Arc<Saves>>;
+    #[allow(dead_code, reason = "only checkpoints call it, and they are a feature")]
+    fn saves_or_new(&self) -> Arc<Saves>;
     /// Whether its messages wait because others go first: `hold.rs`.
     fn is_held(&self) -> bool;
     /// Returns the number of the message in hand, and the incarnation that has it. Each message in hand has a different

@@ -13,6 +13,7 @@ use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
 use crate::slot::erased::{AnySlot, Control, Faulty, Ownership, Refused, SlotTree};
 use crate::slot::queue::Fall;
+use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
@@ -92,6 +93,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn watchers(&self) -> usize {
         self.watchers()
+    }
+
+    fn saves(&self) -> Option<Arc<Saves>> {
+        lock(&self.back).losses.as_ref()?.saves.clone()
+    }
+
+    fn saves_or_new(&self) -> Arc<Saves> {
+        lock(&self.back).losses().saves.get_or_insert_default().clone()
     }
 
     fn is_held(&self) -> bool {

@@ -26,6 +26,7 @@ use crate::slot::dead_letter::DeadReason;
 use crate::slot::erased::Control;
 use crate::slot::in_hand::{MessageCopy, Tries};
 use crate::slot::line::Line;
+use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
@@ -111,6 +112,8 @@ pub(crate) struct Losses {
     pub(crate) is_held: bool,
     /// Present while a failure keeps it from being up.
     pub(crate) fall: Option<Fall>,
+    /// Figures of its saves, if it has a checkpoint.
+    pub(crate) saves: Option<Arc<Saves>>,
 }
 
 /// Failure that is not over yet.

@@ -32,6 +32,7 @@ use crate::slot::erased::AnySlot;
 use crate::slot::fact::Fact;
 use crate::slot::failures::SharedFailures;
 use crate::slot::inbox::Inbox;
+use crate::slot::last_work::LastWork;
 use crate::slot::own_monitors::{OwnMonitors, Owned};
 use crate::slot::rooms::{RoomWait, Rooms};
 use crate::slot::tasks::Tasks;
@@ -44,7 +45,7 @@ const KILL: u32 = 2;
 const FENCED: u32 = 4;
 /// Stop by its own choice (`ctx.stop()`, `ctx.exit()`).
 const LEAVE: u32 = 8;
-/// A linked task has panicked.
+/// A linked task has panicked or failed.
 const BROKEN: u32 = 16;
 /// Set once it is up.
 const UP: u32 = 32;
@@ -122,6 +123,8 @@ struct Extras {
     monitors: OnceLock<OwnMonitors>,
     /// Mailboxes in which it waits for room. Made at the first such wait.
     rooms: OnceLock<Rooms>,
+    /// Work that it does last, if it ends in order.
+    last_work: OnceLock<LastWork>,
 }
 
 impl Signals {
@@ -339,6 +342,7 @@ impl Signals {
         self.signals.fetch_or(OVER, Ordering::AcqRel);
         if let Some(extras) = self.extras_after_signal() {
             extras.tasks.close(exit);
+            drop(self.take_last_work());
             if let Some(monitors) = extras.monitors.get() {
                 monitors.end(&self.home().map_or_else(|| "".into(), |home| home.path()));
             }

@@ -13,6 +13,7 @@ use crate::slot::NoMessages;
 use crate::slot::activity::Activity;
 use crate::slot::erased::AnySlot;
 use crate::slot::room::LONG;
+use crate::slot::saves::SaveFigures;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
@@ -87,6 +88,8 @@ pub struct Why {
     /// Failures among its messages, within the window of its policy, as of the latest one. Of a parked child: those for
     /// which it is parked. See [`Policy::failure_rate`](field@crate::Policy::failure_rate).
     pub failures: Option<FailuresSeen>,
+    /// Figures of its saves, if it has a checkpoint.
+    pub saves: Option<SaveFigures>,
     /// The service with which it was restarted last, because that was ready again in a new life, and the time since then.
     /// See [`Dependency::restart`](crate::Dependency::restart).
     pub renewed: Option<(Arc<str>, Duration)>,
@@ -143,6 +146,7 @@ impl Why {
             waits_for: Vec::new(),
             lost: Vec::new(),
             failures: None,
+            saves: None,
             renewed: None,
             was_terminated: false,
             is_half_open: false,
@@ -190,6 +194,7 @@ impl Shared {
             senders_waiting: slot.waiting_for_room(),
             monitors: slot.watchers(),
             is_held: slot.is_held(),
+            saves: slot.saves().map(|saves| saves.figures()),
             ..known
         })
     }
@@ -328,6 +333,9 @@ impl Why {
             f.write_str(" It takes no message yet: partitions that had its keys are handing them over.")?;
         }
         self.say_how_full(f)?;
+        if let Some(saves) = &self.saves {
+            write!(f, " Its state was {saves}.")?;
+        }
         match self.lost.len() {
             0 => Ok(()),
             1 => write!(f, " {} is gone: only an order brings it back.", list(&self.lost)),

@@ -1,6 +1,19 @@
-//! Checkpoints: the stores and their contract.
+//! State in a store: checkpoints, group commit, the stores and their contract.
 
+#[path = "../common/mod.rs"]
+mod common;
+mod held;
+mod tally;
+
+mod claims;
 mod contract;
+mod figures;
 mod files;
+mod group;
+mod late;
+mod lives;
+mod race;
+mod schemas;
 #[cfg(feature = "checkpoint-sqlite")]
 mod sqlite;
+mod stops;

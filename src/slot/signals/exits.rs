@@ -7,6 +7,7 @@ use regrow_supervisors::Exit;
 
 use crate::base::sync::lock;
 use crate::slot::fact::Fact;
+use crate::slot::last_work::{LastWork, Work};
 use crate::slot::signals::{BROKEN, KILL, LEAVE, LEAVING_TOLD, OVER, REMAINS_TOLD, STOP, Signals};
 
 impl Signals {
@@ -74,7 +75,20 @@ impl Signals {
         }
     }
 
-    /// Records the exit of a linked task that panicked, which ends the incarnation.
+    /// Adds work that the incarnation does last if it ends in order, within its shutdown time. The code of the work must
+    /// not block, and must not panic.
+    #[allow(dead_code, reason = "only checkpoints call it, and they are a feature")]
+    pub(crate) fn do_last(&self, work: Work) {
+        self.extras().last_work.get_or_init(LastWork::default).add(work);
+    }
+
+    /// Takes the work that is to be done last.
+    pub(crate) fn take_last_work(&self) -> Vec<Work> {
+        let last_work = self.extras_if_any().and_then(|extras| extras.last_work.get());
+        last_work.map(LastWork::take).unwrap_or_default()
+    }
+
+    /// Records the exit of a linked task that panicked or failed, which ends the incarnation.
     pub(crate) fn break_with(&self, exit: Exit) {
         lock(&self.extras().broken).get_or_insert(exit);
         self.signal(BROKEN);

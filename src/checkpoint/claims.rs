@@ -1,0 +1,59 @@
+//! The claims that services of this process hold on a store, by key: they tell a service by what it was superseded.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::base::sync::lock;
+use crate::slot::erased::AnySlot;
+use crate::slot::signals::Signals;
+
+/// Claims on one store. Only the newest of each key is here, while it is held.
+#[derive(Clone, Default)]
+pub(super) struct Claims(Arc<Mutex<BTreeMap<Arc<str>, Holder>>>);
+
+/// Incarnation that holds a claim.
+#[derive(Clone)]
+pub(super) struct Holder {
+    pub(super) epoch: u64,
+    pub(super) path: Arc<str>,
+    pub(super) generation: u64,
+    slot: Weak<dyn AnySlot>,
+    signals: Weak<Signals>,
+}
+
+impl Holder {
+    pub(super) fn new(epoch: u64, slot: &Arc<dyn AnySlot>, signals: &Arc<Signals>) -> Self {
+        let (path, generation) = (slot.path(), signals.origin().generation);
+        Self { epoch, path, generation, slot: Arc::downgrade(slot), signals: Arc::downgrade(signals) }
+    }
+
+    /// Whether the incarnation may still want to save.
+    fn lives(&self) -> bool {
+        self.signals.upgrade().is_some_and(|signals| !signals.is_over())
+    }
+
+    pub(super) fn is_of(&self, slot: &Arc<dyn AnySlot>) -> bool {
+        std::ptr::addr_eq(self.slot.as_ptr(), Arc::as_ptr(slot))
+    }
+}
+
+impl Claims {
+    /// Enters a claim. Returns the claim that it supersedes, if its incarnation lives.
+    pub(super) fn enter(&self, key: &Arc<str>, holder: Holder) -> Option<Holder> {
+        let before = lock(&self.0).insert(key.clone(), holder);
+        before.filter(Holder::lives)
+    }
+
+    /// Removes a claim, unless a newer one has replaced it.
+    pub(super) fn leave(&self, key: &str, epoch: u64) {
+        let mut claims = lock(&self.0);
+        if claims.get(key).is_some_and(|holder| holder.epoch == epoch) {
+            claims.remove(key);
+        }
+    }
+
+    /// Returns the newest claim of a key.
+    pub(super) fn newest(&self, key: &str) -> Option<Holder> {
+        lock(&self.0).get(key).cloned()
+    }
+}

@@ -1,0 +1,333 @@
+//! Group commit: the state lives here, a task saves the newest one, and replies wait for the save.
+//!
+//! Invariants:
+//! 1. A value is taken by the writer only between two changes, never during one.
+//! 2. What waits for change `n` is released after a save of change `n` or of a later one is durable, and never else.
+//! 3. After a failed save, and after the end of the incarnation, nothing is released. What waits is then dropped in the
+//!    linked task, so that callers are told the exit of the incarnation.
+//! 4. No code of the user runs under the lock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Deref;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+
+use crate::Reply;
+use crate::base::sweep;
+use crate::base::sync::lock;
+use crate::checkpoint::claimed::Claimed;
+use crate::checkpoint::error::NotSaved;
+use crate::checkpoint::state::State;
+use crate::slot::saves::{SaveFigures, Saves};
+
+/// State of a service that is saved after each change, by a task that saves several changes at once.
+///
+/// The handler changes the state and goes on; it does not wait for the store. While one save is under way, changes
+/// collect, and the next save has all of them. A [`reply`](Self::reply) waits until the changes before it are durable, so
+/// that a caller never hears of a change that a crash takes back. The state is encoded once per save, in that task. It is
+/// cloned only if a change comes just while it is being encoded.
+///
+/// ```
+/// use regrow::checkpoint::{Checkpoints, GroupCommit, Json, MemoryStore};
+/// use regrow::{Child, Context, Reply, Service, Supervisor};
+/// use std::collections::BTreeMap;
+///
+/// struct Stock { items: GroupCommit<Json<BTreeMap<String, u32>>> }
+/// enum Msg { Add(String, u32, Reply<u32>), Count(String, Reply<u32>) }
+///
+/// impl Service for Stock {
+///     type Msg = Msg;
+///     async fn handle(&mut self, msg: Msg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+///         match msg {
+///             Msg::Add(item, number, reply) => {
+///                 let count = self.items.change(|items| {
+///                     let count = items.entry(item).or_default();
+///                     *count += number;
+///                     *count
+///                 });
+///                 self.items.reply(reply, count); // goes out when the change is durable
+///             }
+///             // It may tell of a change that is not durable yet. `self.items.reply` would not.
+///             Msg::Count(item, reply) => { reply.send(self.items.get(&item).copied().unwrap_or(0)); }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+/// let store = Checkpoints::new(MemoryStore::new());
+/// let stock = Child::service("stock", move |ctx| {
+///     let store = store.clone();
+///     async move { Ok(Stock { items: ctx.checkpoint(&store).await?.group_commit(Default::default) }) }
+/// });
+/// let tree = Supervisor::one_for_one("shop").child(stock).start().await?;
+/// let stock = tree.lookup("shop/stock")?;
+/// assert_eq!(stock.call(|reply| Msg::Add("tea".into(), 3, reply)).await?, 3);
+/// stock.kill()?;
+/// assert_eq!(stock.call(|reply| Msg::Count("tea".into(), reply)).await?, 3);
+/// # tree.shutdown().await; Ok(()) }
+/// ```
+///
+/// # What can be lost
+///
+/// * The changes since the last durable save, if the incarnation is killed, panics, fails, or the process ends. No reply
+///   that was tied to them has gone out: their calls end as [`Crashed`](crate::CallError::Crashed).
+/// * A cast has no reply. Its sender learns only that the mailbox took it, so a change by a cast may be lost without a
+///   word. Use a call if the sender must know.
+/// * What other services were told before the save. [`after_save`](Self::after_save) keeps such effects back.
+///
+/// If a save fails, or gives no answer in time, the incarnation ends at its next await with that error, and its stop hook
+/// does not run. An incarnation that ends in order saves its last change after the stop hook, within its shutdown time.
+pub struct GroupCommit<T> {
+    current: Arc<T>,
+    desk: Arc<Desk<T>>,
+    epoch: u64,
+    saves: Arc<Saves>,
+}
+
+/// Place where the service leaves its state for the writer.
+struct Desk<T> {
+    staged: Mutex<Staged<T>>,
+    /// Notified when there is a value to be saved.
+    is_staged: Notify,
+    /// Notified when a save is over, and at the end.
+    is_settled: Notify,
+}
+
+struct Staged<T> {
+    /// The newest state, until a save takes it.
+    value: Option<Arc<T>>,
+    /// Number of the newest change.
+    newest: u64,
+    /// Number of the newest change that is durable.
+    durable: u64,
+    /// Effects that wait for a save, with the number of the change that they wait for. The numbers grow.
+    waiting: VecDeque<(u64, Effect)>,
+    /// Set when no more will be saved.
+    end: Option<NotSaved>,
+    /// Whether the writer is gone.
+    is_closed: bool,
+}
+
+/// Effect that waits for a save, most often a reply.
+type Effect = Box<dyn FnOnce() + Send>;
+
+impl<T: State + Clone + Sync> GroupCommit<T> {
+    pub(super) fn new(claimed: Claimed, state: T) -> Self {
+        let staged =
+            Staged { value: None, newest: 0, durable: 0, waiting: VecDeque::new(), end: None, is_closed: false };
+        let (is_staged, is_settled) = (Notify::new(), Notify::new());
+        let desk = Arc::new(Desk { staged: Mutex::new(staged), is_staged, is_settled });
+        let (epoch, saves) = (claimed.epoch(), claimed.saves.clone());
+        let (signals, path) = (claimed.signals.clone(), claimed.slot.path());
+        let ended = NotSaved::ended(&claimed.key, &claimed.terms.store.describe());
+        // If the incarnation is over already, the writer is dropped, and closes the desk.
+        let writer = Writer { desk: desk.clone(), claimed, ended };
+        signals.spawn(path, writer.write());
+        let last = desk.clone();
+        signals.do_last(Box::pin(async move { last.settled().await.map_err(anyhow::Error::new) }));
+        Self { current: Arc::new(state), desk, epoch, saves }
+    }
+
+    /// Changes the state, and has it saved soon. Returns what `change` returns.
+    ///
+    /// If `change` panics, the state is not saved any more; the panic ends the incarnation.
+    pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        // Invariant 1. Without the writer's copy, the change is made in place.
+        let staged = lock(&self.desk.staged).value.take();
+        drop(staged);
+        let returned = change(Arc::make_mut(&mut self.current));
+        self.stage();
+        returned
+    }
+
+    /// Replaces the state, and has it saved soon.
+    pub fn set(&mut self, state: T) {
+        self.current = Arc::new(state);
+        self.stage();
+    }
+
+    fn stage(&self) {
+        let value = self.current.clone();
+        let before = {
+            let mut staged = lock(&self.desk.staged);
+            staged.newest += 1;
+            if staged.end.is_some() { Some(value) } else { staged.value.replace(value) }
+        };
+        drop(before);
+        self.desk.is_staged.notify_one();
+    }
+
+    /// Answers a call when all changes that were made so far are durable; at once, if they are. The answer then cannot be
+    /// taken back by a crash. If the incarnation ends before that, the call ends with its exit, and never with this
+    /// answer.
+    pub fn reply<V: Send + 'static>(&self, reply: Reply<V>, value: V) {
+        self.after_save(move || {
+            reply.send(value);
+        });
+    }
+
+    /// Runs `effect` when all changes that were made so far are durable: here and at once if they are, and in the task
+    /// that saves otherwise. The effect is dropped if the incarnation ends before that.
+    ///
+    /// Effects run in the order in which they were given, and one that blocks holds up the saves. An effect may run more
+    /// than once for one message if the message is redelivered.
+    pub fn after_save(&self, effect: impl FnOnce() + Send + 'static) {
+        let mut effect: Option<Effect> = Some(Box::new(effect));
+        let is_due = {
+            let mut staged = lock(&self.desk.staged);
+            let is_due = staged.end.is_none() && staged.durable >= staged.newest;
+            // After a failed save it waits for the end of the incarnation (invariant 3).
+            if !staged.is_closed && !is_due {
+                let number = staged.newest;
+                staged.waiting.extend(effect.take().map(|effect| (number, effect)));
+            }
+            is_due
+        };
+        // If it is not due and was not taken, the incarnation is over.
+        if let Some(effect) = effect.filter(|_| is_due) {
+            effect();
+        }
+    }
+
+    /// Completes when all changes that were made so far are durable.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is saved any more: a save has failed, or the incarnation is over.
+    pub fn saved(&self) -> impl Future<Output = Result<(), NotSaved>> + Send + use<T> {
+        let desk = self.desk.clone();
+        async move { desk.settled().await }
+    }
+
+    /// Whether all changes that were made so far are durable.
+    pub fn is_saved(&self) -> bool {
+        let staged = lock(&self.desk.staged);
+        staged.durable >= staged.newest
+    }
+
+    /// Returns the number of the claim: see [`Checkpoint::epoch`](crate::checkpoint::Checkpoint::epoch).
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Returns the figures of the service's saves.
+    pub fn figures(&self) -> SaveFigures {
+        self.saves.figures()
+    }
+}
+
+/// The state, with all changes that were made so far.
+impl<T> Deref for GroupCommit<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.current
+    }
+}
+
+impl<T> fmt::Debug for GroupCommit<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupCommit").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl<T> Desk<T> {
+    /// Waits for a value to be saved. Returns it with the number of its change.
+    async fn next(&self) -> (Arc<T>, u64) {
+        loop {
+            {
+                let mut staged = lock(&self.staged);
+                if let Some(value) = staged.value.take() {
+                    return (value, staged.newest);
+                }
+            }
+            self.is_staged.notified().await;
+        }
+    }
+
+    /// Records that a change is durable. Returns what waited for it (invariant 2).
+    fn durable(&self, number: u64) -> Vec<Effect> {
+        let mut staged = lock(&self.staged);
+        staged.durable = number;
+        let due = staged.waiting.partition_point(|(waits_for, _)| *waits_for <= number);
+        staged.waiting.drain(..due).map(|(_, effect)| effect).collect()
+    }
+
+    /// Records that nothing will be saved any more.
+    fn end(&self, end: NotSaved) {
+        lock(&self.staged).end.get_or_insert(end);
+        self.is_settled.notify_waiters();
+    }
+
+    /// Takes what is left, which will not be released.
+    fn close(&self) -> (Option<Arc<T>>, VecDeque<(u64, Effect)>) {
+        let mut staged = lock(&self.staged);
+        staged.is_closed = true;
+        (staged.value.take(), std::mem::take(&mut staged.waiting))
+    }
+
+    /// Waits until the changes that were made so far are durable.
+    async fn settled(&self) -> Result<(), NotSaved> {
+        let wanted = lock(&self.staged).newest;
+        loop {
+            let mut settled = pin!(self.is_settled.notified());
+            settled.as_mut().enable();
+            {
+                let staged = lock(&self.staged);
+                if staged.durable >= wanted {
+                    return Ok(());
+                }
+                if let Some(end) = &staged.end {
+                    return Err(end.clone());
+                }
+            }
+            settled.await;
+        }
+    }
+}
+
+/// The task that saves.
+struct Writer<T> {
+    desk: Arc<Desk<T>>,
+    claimed: Claimed,
+    /// Error for those that wait when it is dropped.
+    ended: NotSaved,
+}
+
+impl<T: State + Sync> Writer<T> {
+    async fn write(mut self) {
+        loop {
+            let (value, number) = self.desk.next().await;
+            let encoded = value.encode();
+            drop(value);
+            let saved = match encoded {
+                Ok(bytes) => self.claimed.save(T::SCHEMA, bytes).await,
+                Err(wrong) => Err(self.claimed.not_encoded(wrong)),
+            };
+            if let Err(error) = saved {
+                self.desk.end(NotSaved::of(&error));
+                self.claimed.signals.break_with(sweep::failed(error.into()));
+                // The linked task goes on until the incarnation has its exit, and drops what waits then (invariant 3).
+                return std::future::pending().await;
+            }
+            for effect in self.desk.durable(number) {
+                // An abandoned incarnation has no effects any more.
+                if !self.claimed.signals.is_fenced() {
+                    effect();
+                }
+            }
+            self.desk.is_settled.notify_waiters();
+        }
+    }
+}
+
+impl<T> Drop for Writer<T> {
+    fn drop(&mut self) {
+        self.desk.end(self.ended.clone());
+        drop(self.desk.close());
+    }
+}

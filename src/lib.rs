@@ -123,6 +123,11 @@
 //! # }
 //! ```
 //!
+//! # State across restarts
+//!
+//! A restart throws the state away. What is built again, kept in memory, saved in a store or left to a database is on a page of
+//! its own: [`state`].
+//!
 //! # What a message may rely on
 //!
 //! * A refused message comes back in the error. A call that never ran says so. Nothing is dropped silently: what is shed
@@ -251,6 +256,21 @@ mod run;
 mod running_task;
 mod service;
 mod slot;
+#[doc = include_str!("state.md")]
+#[doc = ""]
+// Without the feature, its links lead to the table of features.
+#[cfg_attr(
+    feature = "checkpoint",
+    doc = "[Checkpoint]: crate::checkpoint::Checkpoint\n[GroupCommit]: crate::checkpoint::GroupCommit\n[claim]: \
+           crate::Context::checkpoint\n[save]: crate::checkpoint::Checkpoint::save\n[store]: \
+           crate::checkpoint::CheckpointStore"
+)]
+#[cfg_attr(
+    not(feature = "checkpoint"),
+    doc = "[Checkpoint]: crate#features\n[GroupCommit]: crate#features\n[claim]: crate#features\n[save]: \
+           crate#features\n[store]: crate#features"
+)]
+pub mod state {}
 mod supervisor;
 pub mod testing;
 mod tree;

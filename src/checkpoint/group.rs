@@ -19,7 +19,7 @@ use crate::Reply;
 use crate::base::sweep;
 use crate::base::sync::lock;
 use crate::checkpoint::claimed::Claimed;
-use crate::checkpoint::error::NotSaved;
+use crate::checkpoint::error::{CheckpointError, NotSaved, Problem, StoreError};
 use crate::checkpoint::state::State;
 use crate::slot::saves::{SaveFigures, Saves};
 
@@ -110,6 +110,18 @@ struct Staged<T> {
     end: Option<NotSaved>,
     /// Whether the writer is gone.
     is_closed: bool,
+    /// Set when the service has dropped its state. The writer then ends when all is saved.
+    left: Option<Left>,
+    /// The claim, for the discard.
+    claimed: Option<Claimed>,
+}
+
+/// Reason for which a service has dropped its state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Dropped,
+    /// The writer hands back its claim, so that the value can be removed.
+    ToDiscard,
 }
 
 /// Effect that waits for a save, most often a reply.
@@ -117,15 +129,23 @@ type Effect = Box<dyn FnOnce() + Send>;
 
 impl<T: State + Clone + Sync> GroupCommit<T> {
     pub(super) fn new(claimed: Claimed, state: T) -> Self {
-        let staged =
-            Staged { value: None, newest: 0, durable: 0, waiting: VecDeque::new(), end: None, is_closed: false };
+        let staged = Staged {
+            value: None,
+            newest: 0,
+            durable: 0,
+            waiting: VecDeque::new(),
+            end: None,
+            is_closed: false,
+            left: None,
+            claimed: None,
+        };
         let (is_staged, is_settled) = (Notify::new(), Notify::new());
         let desk = Arc::new(Desk { staged: Mutex::new(staged), is_staged, is_settled });
         let (epoch, saves) = (claimed.epoch(), claimed.saves.clone());
         let (signals, path) = (claimed.signals.clone(), claimed.slot.path());
         let ended = NotSaved::ended(&claimed.key, &claimed.terms.store.describe());
         // If the incarnation is over already, the writer is dropped, and closes the desk.
-        let writer = Writer { desk: desk.clone(), claimed, ended };
+        let writer = Writer { desk: desk.clone(), claimed: Some(claimed), ended };
         signals.spawn(path, writer.write());
         let last = desk.clone();
         signals.do_last(Box::pin(async move { last.settled().await.map_err(anyhow::Error::new) }));
@@ -209,6 +229,18 @@ impl<T: State + Clone + Sync> GroupCommit<T> {
         staged.durable >= staged.newest
     }
 
+    /// Saves what is not saved yet, which releases what waits for it, and then removes the stored value. The next incarnation
+    /// begins without one.
+    ///
+    /// # Errors
+    ///
+    /// If the value is not known to be removed. If a save fails before that, the incarnation ends with its error.
+    pub fn discard(self) -> impl Future<Output = Result<(), CheckpointError>> + Send + use<T> {
+        let desk = self.desk.clone();
+        desk.leave(Left::ToDiscard);
+        async move { desk.claim_back().await?.discard().await }
+    }
+
     /// Returns the number of the claim: see [`Checkpoint::epoch`](crate::checkpoint::Checkpoint::epoch).
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -217,6 +249,13 @@ impl<T: State + Clone + Sync> GroupCommit<T> {
     /// Returns the figures of the service's saves.
     pub fn figures(&self) -> SaveFigures {
         self.saves.figures()
+    }
+}
+
+/// The writer saves what is left, and ends.
+impl<T> Drop for GroupCommit<T> {
+    fn drop(&mut self) {
+        self.desk.leave(Left::Dropped);
     }
 }
 
@@ -236,13 +275,22 @@ impl<T> fmt::Debug for GroupCommit<T> {
 }
 
 impl<T> Desk<T> {
-    /// Waits for a value to be saved. Returns it with the number of its change.
-    async fn next(&self) -> (Arc<T>, u64) {
+    /// Records that the service has dropped its state. The first call counts.
+    fn leave(&self, left: Left) {
+        lock(&self.staged).left.get_or_insert(left);
+        self.is_staged.notify_one();
+    }
+
+    /// Waits for a value to be saved. Returns it with the number of its change; `None` if no more will come.
+    async fn next(&self) -> Option<(Arc<T>, u64)> {
         loop {
             {
                 let mut staged = lock(&self.staged);
                 if let Some(value) = staged.value.take() {
-                    return (value, staged.newest);
+                    return Some((value, staged.newest));
+                }
+                if staged.left.is_some() {
+                    return None;
                 }
             }
             self.is_staged.notified().await;
@@ -270,6 +318,27 @@ impl<T> Desk<T> {
         (staged.value.take(), std::mem::take(&mut staged.waiting))
     }
 
+    /// Waits until all is saved, and takes the claim that the writer hands back then.
+    async fn claim_back(&self) -> Result<Claimed, CheckpointError> {
+        loop {
+            let mut settled = pin!(self.is_settled.notified());
+            settled.as_mut().enable();
+            {
+                let mut staged = lock(&self.staged);
+                if let Some(claimed) = staged.claimed.take() {
+                    return Ok(claimed);
+                }
+                if let Some(end) = &staged.end {
+                    let (key, store) = (end.key.clone(), end.store.to_string());
+                    let failure = end.failure.as_deref().unwrap_or("the incarnation has ended");
+                    let problem = Problem::Store(StoreError::Failed(anyhow::anyhow!("not removed: {failure}")));
+                    return Err(CheckpointError { key, store, problem, superseded_by: None });
+                }
+            }
+            settled.await;
+        }
+    }
+
     /// Waits until the changes that were made so far are durable.
     async fn settled(&self) -> Result<(), NotSaved> {
         let wanted = lock(&self.staged).newest;
@@ -293,34 +362,40 @@ impl<T> Desk<T> {
 /// The task that saves.
 struct Writer<T> {
     desk: Arc<Desk<T>>,
-    claimed: Claimed,
+    /// Taken when it ends because the service has left.
+    claimed: Option<Claimed>,
     /// Error for those that wait when it is dropped.
     ended: NotSaved,
 }
 
 impl<T: State + Sync> Writer<T> {
     async fn write(mut self) {
-        loop {
-            let (value, number) = self.desk.next().await;
+        let Some(claimed) = &mut self.claimed else { return };
+        while let Some((value, number)) = self.desk.next().await {
             let encoded = value.encode();
             drop(value);
             let saved = match encoded {
-                Ok(bytes) => self.claimed.save(T::SCHEMA, bytes).await,
-                Err(wrong) => Err(self.claimed.not_encoded(wrong)),
+                Ok(bytes) => claimed.save(T::SCHEMA, bytes).await,
+                Err(wrong) => Err(claimed.not_encoded(wrong)),
             };
             if let Err(error) = saved {
                 self.desk.end(NotSaved::of(&error));
-                self.claimed.signals.break_with(sweep::failed(error.into()));
+                claimed.signals.break_with(sweep::failed(error.into()));
                 // The linked task goes on until the incarnation has its exit, and drops what waits then (invariant 3).
                 return std::future::pending().await;
             }
             for effect in self.desk.durable(number) {
                 // An abandoned incarnation has no effects any more.
-                if !self.claimed.signals.is_fenced() {
+                if !claimed.signals.is_fenced() {
                     effect();
                 }
             }
             self.desk.is_settled.notify_waiters();
+        }
+        let claimed = self.claimed.take();
+        let mut staged = lock(&self.desk.staged);
+        if staged.left == Some(Left::ToDiscard) {
+            staged.claimed = claimed;
         }
     }
 }

@@ -1,4 +1,26 @@
 //! State that survives the process: the latest value of a service, in a store.
+//!
+//! [`regrow::state`](crate::state) says which state needs a checkpoint, what it costs, and what can be lost.
+//!
+//! | to | use |
+//! |---|---|
+//! | claim and load the state in a factory | [`Context::checkpoint`](crate::Context::checkpoint), [`checkpoint_at`](crate::Context::checkpoint_at) |
+//! | save it, and wait until it is durable | [`Checkpoint::save`] |
+//! | save many changes at once, and answer after that | [`GroupCommit`] |
+//! | choose the encoding, and read older versions | [`Json`], [`State`] |
+//! | choose a store and its time limit | [`Checkpoints`], [`FileStore`], `SqliteStore`, [`MemoryStore`] |
+//! | write a store of your own, and test it | [`CheckpointStore`], [`contract`] |
+//! | see number, size, cost and age of saves | [`Handle::saves`](crate::Handle::saves), [`Why`](crate::Why) |
+//!
+//! | file | idea |
+//! |---|---|
+//! | `store`, `contract/` | what a store does, and the tests of that |
+//! | `files/`, `sqlite`, `memory` | the stores |
+//! | `terms` | a store with its time limit, as services use it |
+//! | `claims`, `claimed` | the right of one incarnation to save, and the epochs of it |
+//! | `typed`, `group` | the checkpoint of a service; group commit |
+//! | `state`, `json` | values and their encoding |
+//! | `observed` | the seam for experiments |
 
 mod claimed;
 mod claims;

@@ -245,9 +245,8 @@ fn fault(place: &str, doing: &str, error: rusqlite::Error) -> StoreError {
             let what = format!("`{place}` {flaw}: {error}. Restore the file");
             return StoreError::Damaged { what, has_previous: false };
         }
-        Some(ErrorCode::DiskFull) => {
-            " (there is no room: free some, and save again; the value before it is still stored)"
-        }
+        Some(ErrorCode::DiskFull) => " (there is no room: free some, and save again)",
+        Some(ErrorCode::SystemIoFailure) => " (the disk failed, or there is no room for the files of the database)",
         Some(ErrorCode::ReadOnly) => " (let this process write to the file and to its directory)",
         Some(ErrorCode::CannotOpen) => " (create its directory, or mount the volume that should hold it)",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => " (another connection writes for too long)",

@@ -355,15 +355,17 @@ pub(crate) fn worse_of(exit: Exit, panic: Panic, path: &str) -> Exit {
     }
 }
 
-/// The work that an incarnation does last, if it ends in order as `exit`. `None` if there is none. The future returns
-/// the exit of the incarnation, which is a failure if that work failed.
-pub(crate) fn last_work(signals: &Signals, exit: &Exit) -> Option<Pin<Box<dyn Future<Output = Exit> + Send>>> {
+/// Returns the work that an incarnation does last, if it ends in order as `exit`; the exit if there is none. The future
+/// returns the exit of the incarnation, which is a failure if that work failed.
+///
+/// No future without work, and a box with it: what is kept over an await takes room in each idle child.
+pub(crate) fn last_work(signals: &Signals, exit: Exit) -> Result<Pin<Box<dyn Future<Output = Exit> + Send>>, Exit> {
     let work = if exit.is_abnormal() { Vec::new() } else { signals.take_last_work() };
     if work.is_empty() {
-        return None;
+        return Err(exit);
     }
-    let mut exit = exit.clone();
-    Some(Box::pin(async move {
+    Ok(Box::pin(async move {
+        let mut exit = exit;
         for work in work {
             if let Err(error) = work.await
                 && !exit.is_abnormal()

@@ -99,8 +99,8 @@ where
             Exit::Shutdown
         }
     };
-    End::Exit(match last_work(signals, &exit) {
-        Some(work) => work.await,
-        None => exit,
+    End::Exit(match last_work(signals, exit) {
+        Ok(work) => work.await,
+        Err(exit) => exit,
     })
 }

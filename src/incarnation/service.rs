@@ -109,7 +109,7 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
                 Ok(Ok(())) => exit = ctx.inner().signals.chosen().unwrap_or(exit),
                 Ok(Err(error)) if exit.is_abnormal() => {
                     let (path, generation) = (ctx.path(), ctx.generation());
-                    let error = format_args!("{error:#}");
+                    let error = format!("{error:#}");
                     line!(
                         ERROR,
                         { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(&exit), error = %one_line(&error) },
@@ -120,9 +120,10 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
                 Err(panic) => exit = worse_of(exit, panic, &ctx.path()),
             }
         }
-        if let Some(work) = last_work(&ctx.inner().signals, &exit) {
-            exit = work.await;
-        }
+        exit = match last_work(&ctx.inner().signals, exit) {
+            Ok(work) => work.await,
+            Err(exit) => exit,
+        };
         exit = ctx.inner().signals.verdict(exit);
         if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().signals.tell_remains(&exit) {
             yield_once().await;

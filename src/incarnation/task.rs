@@ -31,9 +31,9 @@ where
         Some(Ok(outcome)) => exit_of(outcome),
         Some(Err(panic)) => Exit::Panicked(panic),
     };
-    End::Exit(match last_work(signals, &exit) {
-        Some(work) => work.await,
-        None => exit,
+    End::Exit(match last_work(signals, exit) {
+        Ok(work) => work.await,
+        Err(exit) => exit,
     })
 }
 

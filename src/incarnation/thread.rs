@@ -184,9 +184,9 @@ where
     inner.up();
     drop(go);
     let exit = end.await.unwrap_or(Exit::Killed);
-    End::Exit(match last_work(&inner.signals, &exit) {
-        Some(work) => work.await,
-        None => exit,
+    End::Exit(match last_work(&inner.signals, exit) {
+        Ok(work) => work.await,
+        Err(exit) => exit,
     })
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use regrow::checkpoint::{Checkpoints, GroupCommit, MemoryStore, State};
-use regrow::{Call, CallError, Child, Context, Exit, Handle, Reply, Service, Supervisor};
+use regrow::checkpoint::{Checkpoints, GroupCommit, Json, MemoryStore, State};
+use regrow::{Call, CallError, Child, Context, Exit, Handle, Reply, Service, Supervisor, Tree};
 
 use crate::common::tree::{SEC, hears_of, soon, turns, up};
 use crate::held::HeldStore;
@@ -271,49 +271,97 @@ async fn effects_after_a_save_run_in_their_order_and_not_before_it() {
     }
 }
 
-#[tokio::test]
-async fn a_state_that_is_kept_elsewhere_releases_nothing_after_the_end() {
-    // The service hands its state out, against all advice. Its end drops the replies all the same.
-    struct Leaks(Option<GroupCommit<regrow::checkpoint::Json<u64>>>);
-    enum Leak {
-        Add(Reply<u64>),
-        Out(Reply<GroupCommit<regrow::checkpoint::Json<u64>>>),
-    }
-    impl Service for Leaks {
-        type Msg = Leak;
-        async fn handle(&mut self, msg: Leak, _: &mut Context<Self>) -> anyhow::Result<()> {
-            match msg {
-                Leak::Add(reply) => {
-                    let count = self.0.as_mut().unwrap();
-                    let sum = count.change(|count| {
-                        count.0 += 1;
-                        count.0
-                    });
-                    count.reply(reply, sum);
-                }
-                Leak::Out(reply) => drop(reply.send(self.0.take().unwrap())),
+/// A service that gives its state away, or drops it.
+struct Leaves(Option<GroupCommit<Json<u64>>>);
+
+enum Leave {
+    Add(Reply<u64>),
+    Out(Reply<GroupCommit<Json<u64>>>),
+    Drop,
+    Discard(Reply<()>),
+}
+
+impl Service for Leaves {
+    type Msg = Leave;
+
+    async fn handle(&mut self, msg: Leave, _: &mut Context<Self>) -> anyhow::Result<()> {
+        match msg {
+            Leave::Add(reply) => {
+                let count = self.0.as_mut().unwrap();
+                let sum = count.change(|count| {
+                    count.0 += 1;
+                    count.0
+                });
+                count.reply(reply, sum);
             }
-            Ok(())
+            Leave::Out(reply) => drop(reply.send(self.0.take().unwrap())),
+            Leave::Drop => drop(self.0.take()),
+            Leave::Discard(reply) => {
+                self.0.take().unwrap().discard().await?;
+                reply.send(());
+            }
         }
+        Ok(())
     }
-    let held = HeldStore::new();
-    let child = Child::service_with("leaks", held.checkpoints(), |store, ctx: Context<Leaks>| async move {
-        Ok(Leaks(Some(ctx.checkpoint(&store).await?.group_commit(Default::default))))
+}
+
+async fn leaves(held: &HeldStore) -> (Tree, Handle<Leave>) {
+    let child = Child::service_with("leaves", held.checkpoints(), |store, ctx: Context<Leaves>| async move {
+        Ok(Leaves(Some(ctx.checkpoint(&store).await?.group_commit(Default::default))))
     });
     let tree = Supervisor::one_for_one("app").child(child).start().await.unwrap();
-    let leaks: Handle<Leak> = tree.lookup("app/leaks").unwrap();
+    let leaves = tree.lookup("app/leaves").unwrap();
+    (tree, leaves)
+}
+
+#[tokio::test]
+async fn a_state_that_is_kept_elsewhere_releases_nothing_after_the_end() {
+    let held = HeldStore::new();
+    let (_tree, leaves) = leaves(&held).await;
     held.hold();
-    let call = leaks.call(Leak::Add);
+    let call = leaves.call(Leave::Add);
     held.was_asked(1).await;
-    let mut state = leaks.call(Leak::Out).await.unwrap();
-    leaks.kill().unwrap();
+    let mut state = leaves.call(Leave::Out).await.unwrap();
+    leaves.kill().unwrap();
     assert!(matches!(soon("the end of a call", call).await, Err(CallError::Crashed { .. })));
     state.change(|count| count.0 += 1);
     let error = state.saved().await.unwrap_err();
     let told =
-        "checkpoint `app/leaks` in the store of the test: the incarnation ended before its last change was saved";
+        "checkpoint `app/leaves` in the store of the test: the incarnation ended before its last change was saved";
     assert_eq!(error.to_string(), told);
     assert!(!state.is_saved());
+}
+
+#[tokio::test]
+async fn a_state_that_is_dropped_is_saved_before_its_task_ends() {
+    let held = HeldStore::new();
+    let (tree, leaves) = leaves(&held).await;
+    held.hold();
+    let calls = [leaves.call(Leave::Add), leaves.call(Leave::Add)];
+    held.was_asked(1).await;
+    leaves.cast(Leave::Drop).unwrap();
+    held.let_go();
+    for (place, call) in calls.into_iter().enumerate() {
+        assert_eq!(soon("an answer", call).await.unwrap(), place as u64 + 1);
+    }
+    assert_eq!(leaves.generation(), 1);
+    assert!(tree.shutdown().await.is_clean());
+    assert_eq!(held.stored("app/leaves").await.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn a_discard_answers_what_waits_and_removes_the_value() {
+    let held = HeldStore::new();
+    let (tree, leaves) = leaves(&held).await;
+    held.hold();
+    let call = leaves.call(Leave::Add);
+    held.was_asked(1).await;
+    let discard = leaves.call(Leave::Discard);
+    held.let_go();
+    assert_eq!(soon("an answer", call).await.unwrap(), 1);
+    soon("the discard", discard).await.unwrap();
+    assert_eq!(held.stored("app/leaves").await, None);
+    assert!(tree.shutdown().await.is_clean());
 }
 
 #[tokio::test]

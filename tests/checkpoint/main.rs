@@ -7,6 +7,7 @@ mod tally;
 
 mod claims;
 mod contract;
+mod damaged;
 mod figures;
 mod files;
 mod group;

@@ -76,3 +76,23 @@ async fn acknowledged_additions_survive_kills_at_random_on_several_threads() {
         check(|store| grouped("tally", store), seed).await;
     }
 }
+
+#[tokio::test]
+async fn no_cast_is_lost_over_orderly_restarts_at_random() {
+    for seed in 0..20 {
+        let (store, mut random) = (Checkpoints::new(MemoryStore::new()), StdRng::seed_from_u64(seed));
+        let tree = tree([grouped("tally", store)]).await;
+        let tally = find(&tree, "tally");
+        let mut sent = 0;
+        for _ in 0..10 {
+            for _ in 0..random.random_range(0..5) {
+                tally.cast(Msg::Note(1)).unwrap();
+                sent += 1;
+            }
+            turns(random.random_range(0..5)).await;
+            soon("a restart", tally.restart("by chance")).await.unwrap();
+        }
+        assert_eq!(count(&tally).await, sent, "seed {seed}");
+        assert!(tree.shutdown().await.is_clean(), "seed {seed}");
+    }
+}

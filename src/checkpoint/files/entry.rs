@@ -36,6 +36,8 @@ pub(super) fn check_directory(root: &Path) -> Result<(), StoreError> {
 pub(super) struct Entry {
     folder: PathBuf,
     key: String,
+    /// The folder itself. Open from the begin, so that after a rename only the sync can fail.
+    names: Option<File>,
     /// The system unlocks it with the file, also if the process is killed.
     _lock: File,
 }
@@ -51,7 +53,7 @@ impl Entry {
             match fs::create_dir(&folder) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(fault("create", &folder, error)),
                 // Synced even if it exists: the process that made it may have been killed before it did that.
-                Ok(()) | Err(_) => sync_folder(&above)?,
+                Ok(()) | Err(_) => sync_folder(&above, open_folder(&above)?.as_ref())?,
             }
         }
         Self::lock(folder, key)
@@ -69,12 +71,13 @@ impl Entry {
     }
 
     fn lock(folder: PathBuf, key: &str) -> Result<Self, StoreError> {
+        let names = open_folder(&folder)?;
         let path = folder.join("lock");
         let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path);
         let file = file.map_err(|error| fault("open", &path, error))?;
         loop {
             match fs4::FileExt::lock(&file) {
-                Ok(()) => return Ok(Self { folder, key: key.to_owned(), _lock: file }),
+                Ok(()) => return Ok(Self { folder, key: key.to_owned(), names, _lock: file }),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(fault("lock", &path, error)),
             }
@@ -119,7 +122,7 @@ impl Entry {
             return Err(failed);
         }
         // Invariant 4.
-        sync_folder(&self.folder)
+        self.sync()
     }
 
     /// Leaves what a save leaves if the process dies while it writes: the first half of the new file.
@@ -179,7 +182,7 @@ impl Entry {
         self.remove_if_present(NEW)?;
         self.keep(PREVIOUS, NEW)?;
         self.rename(NEW, VALUE)?;
-        sync_folder(&self.folder)?;
+        self.sync()?;
         tracing::warn!(
             target: "regrow",
             path = %self.key, file = %path.display(), text = %flaw, epoch = stamp.epoch, save = stamp.sequence,
@@ -209,7 +212,7 @@ impl Entry {
             .create_new(true)
             .open(path(next))
             .map_err(|error| fault("create", &path(next), error))?;
-        if let Err(failed) = sync_folder(&self.folder) {
+        if let Err(failed) = self.sync() {
             fs::remove_file(path(next)).ok();
             return Err(failed);
         }
@@ -289,6 +292,10 @@ impl Entry {
         fs::rename(self.folder.join(from), &to).map_err(|error| fault("replace", &to, error))
     }
 
+    fn sync(&self) -> Result<(), StoreError> {
+        sync_folder(&self.folder, self.names.as_ref())
+    }
+
     fn remove_if_present(&self, name: &str) -> Result<(), StoreError> {
         let path = self.folder.join(name);
         match fs::remove_file(&path) {
@@ -311,11 +318,12 @@ fn newer(path: &Path, format: u32) -> StoreError {
     ))
 }
 
+/// Opens a folder to sync it. Windows has no such call, and keeps names in a journal.
+fn open_folder(folder: &Path) -> Result<Option<File>, StoreError> {
+    if cfg!(unix) { File::open(folder).map(Some).map_err(|error| fault("open", folder, error)) } else { Ok(None) }
+}
+
 /// Makes the names in a folder durable.
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    // Windows has no such call, and keeps names in a journal.
-    if cfg!(unix) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| fault("sync", folder, error))?;
-    }
-    Ok(())
+fn sync_folder(folder: &Path, names: Option<&File>) -> Result<(), StoreError> {
+    names.map_or(Ok(()), |names| names.sync_all().map_err(|error| fault("sync", folder, error)))
 }

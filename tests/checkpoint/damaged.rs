@@ -1,0 +1,53 @@
+//! A service whose stored value is damaged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regrow::checkpoint::{Checkpoints, FileStore};
+use regrow::{StartError, Supervisor, Tree};
+
+use crate::tally::{add, count, find, plain, tree};
+
+/// A directory in which `app/tally` has saved 1 and then 2, and the file of the 2 is damaged.
+async fn damaged() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let tree = tree([plain("tally", Checkpoints::new(FileStore::open(directory.path()).unwrap()))]).await;
+    add(&find(&tree, "tally"), 1).await;
+    add(&find(&tree, "tally"), 1).await;
+    assert!(tree.shutdown().await.is_clean());
+    let file = value_in(directory.path());
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    (directory, file)
+}
+
+fn value_in(directory: &Path) -> PathBuf {
+    let mut folders = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path().join("value"));
+    folders.find(|file| file.exists()).unwrap()
+}
+
+async fn start(store: FileStore) -> Result<Tree, StartError> {
+    Supervisor::one_for_one("app").child(plain("tally", Checkpoints::new(store))).start().await
+}
+
+#[tokio::test]
+async fn a_damaged_value_fails_the_start_and_the_error_says_where_and_what_to_do() {
+    let (directory, file) = damaged().await;
+    let before = fs::read(&file).unwrap();
+    let error = start(FileStore::open(directory.path()).unwrap()).await.map(|_| ()).unwrap_err();
+    let text = format!("{:#}", anyhow::Error::new(error));
+    assert!(text.contains("checkpoint `app/tally` in the directory "), "{text}");
+    assert!(text.contains(file.to_str().unwrap()), "{text}");
+    assert!(text.contains("the value before it is intact") && text.contains("`accept_previous`"), "{text}");
+    assert_eq!(fs::read(&file).unwrap(), before, "the files stay as they are");
+}
+
+#[tokio::test]
+async fn a_service_may_begin_with_the_previous_value_and_the_damaged_one_is_kept() {
+    let (directory, file) = damaged().await;
+    let tree = start(FileStore::open(directory.path()).unwrap().accept_previous()).await.unwrap();
+    assert_eq!(count(&find(&tree, "tally")).await, 1);
+    assert!(file.with_extension("damaged").exists());
+    assert!(tree.shutdown().await.is_clean());
+}

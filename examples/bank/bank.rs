@@ -11,9 +11,9 @@
 //! Messages form a cycle, but calls do not: tellers wait for the ledger and for fx, the audit waits for the ledger, and
 //! these two wait for no service. Two services that call each other would wait for ever.
 
-use std::path::Path;
 use std::sync::Arc;
 
+use regrow::checkpoint::Checkpoints;
 use regrow::{CallError, Child, Handle, Intensity, Overflow, Refusal, Reply, ServiceState, Supervisor, Tree, mailbox};
 
 use crate::audit::{Audit, AuditMsg};
@@ -35,18 +35,20 @@ pub(crate) struct Bank {
     pub(crate) peers: Peers,
 }
 
+/// The ledger's path, and the key of its book.
+pub(crate) const LEDGER: &str = "bank/ledger";
 /// The supervisor of the tellers.
 pub(crate) const POOL: &str = "bank/tellers";
 
 impl Bank {
-    pub(crate) async fn open(tellers: u32, journal: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn open(tellers: u32, store: Checkpoints) -> anyhow::Result<Self> {
         let (ledger_mailbox, ledger) = mailbox();
         let (audit_mailbox, audit) = mailbox();
         let (fx_mailbox, fx) = mailbox();
         let (teller_mailboxes, tellers): (Vec<_>, Vec<_>) = (0..tellers).map(|_| mailbox()).unzip();
         let peers = Peers { ledger, audit, fx, tellers: tellers.into() };
 
-        let ledger = Child::service_with("ledger", (peers.clone(), journal.to_owned()), Ledger::open);
+        let ledger = Child::service_with("ledger", (peers.clone(), store), Ledger::open);
         // A new report or rate replaces the ones before it, so a full mailbox can drop the oldest.
         let audit = Child::service_with("audit", peers.clone(), Audit::open).overflow(Overflow::DropOldest);
         let fx = Child::service_with("fx", peers.clone(), Fx::open).overflow(Overflow::DropOldest);

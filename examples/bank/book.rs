@@ -1,11 +1,15 @@
 //! The balances, and the ids of the transfers in them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::ops::RangeInclusive;
+
+use anyhow::{Context, bail, ensure};
+use regrow::checkpoint::State;
 
 use crate::input::{Account, Transfer};
 
-/// State of the ledger. All of it can be rebuilt from the journal.
+/// State of the ledger, which is saved as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Book {
     /// An `i128` has room for every `i64` that a run could add up.
@@ -45,6 +49,50 @@ impl Book {
 
     pub(crate) fn totals(&self) -> Totals {
         Totals { transfers: self.posted.len(), turnover: self.turnover }
+    }
+}
+
+/// A line for the turnover, each range of ids, and each account.
+///
+/// ```text
+/// turnover,1200
+/// posted,1,17
+/// balance,alice,-30
+/// balance,bob,30
+/// ```
+impl State for Book {
+    fn encode(&self) -> anyhow::Result<Vec<u8>> {
+        let mut text = format!("turnover,{}\n", self.turnover);
+        for (first, last) in self.posted.ranges() {
+            writeln!(text, "posted,{first},{last}")?;
+        }
+        for (account, balance) in &self.balances {
+            writeln!(text, "balance,{account},{balance}")?;
+        }
+        Ok(text.into_bytes())
+    }
+
+    fn decode(_schema: u32, bytes: &[u8]) -> anyhow::Result<Self> {
+        let mut book = Self::default();
+        for line in std::str::from_utf8(bytes)?.lines() {
+            book.read(line).with_context(|| format!("`{line}` is not a line of a book"))?;
+        }
+        Ok(book)
+    }
+}
+
+impl Book {
+    fn read(&mut self, line: &str) -> anyhow::Result<()> {
+        match line.split(',').collect::<Vec<_>>()[..] {
+            ["turnover", turnover] => self.turnover = turnover.parse()?,
+            ["posted", first, last] => {
+                let is_new = self.posted.insert_range(first.parse()?..=last.parse()?);
+                ensure!(is_new, "these ids were posted before");
+            }
+            ["balance", account, balance] => self.add(&account.into(), balance.parse()?),
+            _ => bail!("it has an unknown first field, or too few or too many fields"),
+        }
+        Ok(())
     }
 }
 
@@ -107,6 +155,21 @@ mod tests {
             assert!(!ids.contains(id) && ids.insert(id) && ids.contains(id) && !ids.insert(id));
         }
         assert_eq!((ids.ranges().collect::<Vec<_>>(), ids.len()), (vec![(1, 5)], 5));
+    }
+
+    #[test]
+    fn a_book_is_read_as_it_was_written() {
+        let mut book = Book::default();
+        // A hole at each hundredth.
+        for id in (1..2_000).filter(|id| id % 100 > 0) {
+            let transfer = Transfer { id, from: format!("a{}", id % 7).into(), to: "b".into(), amount: 3 - id as i64 };
+            assert!(book.post(&transfer));
+        }
+        let bytes = book.encode().unwrap();
+        assert_eq!(Book::decode(Book::SCHEMA, &bytes).unwrap(), book);
+        for wrong in ["my notes", "posted,1,2\nposted,2,3", "balance,a", "turnover,-1"] {
+            assert!(Book::decode(Book::SCHEMA, wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::ledger::Posted;
 use crate::teller::TellerMsg;
 use crate::watch::Progress;
 
-/// Number of customers of each teller.
-const QUEUE: usize = 4;
+/// Number of customers of each teller. Each of them waits for a save, and one save serves all.
+const QUEUE: usize = 64;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {

@@ -1,18 +1,18 @@
-//! The ledger: it posts each transfer once, and keeps a journal in a file.
+//! The ledger: it posts each transfer once, and keeps its book in a checkpoint.
+//!
+//! Nothing leaves it before it is saved: neither an answer nor a report. One save has all transfers that came while the
+//! save before was under way.
 
-use std::path::PathBuf;
-
+use regrow::checkpoint::{CheckpointStore, Checkpoints, FileStore, GroupCommit, State};
 use regrow::{Context, Reply, Service};
 
 use crate::audit::AuditMsg;
-use crate::bank::Peers;
+use crate::bank::{LEDGER, Peers};
 use crate::book::{Book, Totals};
 use crate::input::Transfer;
-use crate::journal::Journal;
 
 pub(crate) struct Ledger {
-    journal: Journal,
-    book: Book,
+    book: GroupCommit<Book>,
     peers: Peers,
 }
 
@@ -32,26 +32,26 @@ pub(crate) enum Posted {
 }
 
 impl Ledger {
-    /// Opens the journal. The old incarnation is gone, and has closed the file, before this runs.
-    pub(crate) async fn open((peers, path): (Peers, PathBuf), ctx: Context<Self>) -> anyhow::Result<Self> {
-        let (journal, book) = Journal::open(&path)?;
+    /// Claims the book. A save of the old incarnation that is still under way is refused from then on.
+    pub(crate) async fn open((peers, store): (Peers, Checkpoints), ctx: Context<Self>) -> anyhow::Result<Self> {
+        let book = ctx.checkpoint(&store).await?.group_commit(Book::default);
         ctx.info(format!("{} transfers", book.posted.len()));
-        Ok(Self { journal, book, peers })
+        Ok(Self { book, peers })
     }
 
-    /// Posts a transfer. There is no await in here, so a kill takes effect before or after, never between file and
-    /// book.
-    fn post(&mut self, transfer: &Transfer) -> anyhow::Result<Posted> {
+    fn post(&mut self, transfer: &Transfer) -> Posted {
         if self.book.posted.contains(transfer.id) {
-            return Ok(Posted::Before);
+            return Posted::Before;
         }
         let before = self.book.totals();
-        self.journal.append(transfer)?;
-        self.book.post(transfer);
-        self.journal.compact(&self.book)?;
+        let after = self.book.change(|book| {
+            book.post(transfer);
+            book.totals()
+        });
+        let audit = self.peers.audit.clone();
         // The audit may miss a report: its next incarnation begins with the totals of the book.
-        self.peers.audit.cast(AuditMsg::Posted { before, after: self.book.totals() }).ok();
-        Ok(Posted::Now)
+        self.book.after_save(move || drop(audit.cast(AuditMsg::Posted { before, after })));
+        Posted::Now
     }
 }
 
@@ -61,16 +61,18 @@ impl Service for Ledger {
     async fn handle(&mut self, msg: LedgerMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
         match msg {
             LedgerMsg::Post(transfer, reply) => {
-                let posted = self.post(&transfer)?;
-                reply.send(posted);
+                let posted = self.post(&transfer);
+                self.book.reply(reply, posted);
             }
-            LedgerMsg::Totals(reply) => {
-                reply.send(self.book.totals());
-            }
-            LedgerMsg::Book(reply) => {
-                reply.send(self.book.clone());
-            }
+            LedgerMsg::Totals(reply) => self.book.reply(reply, self.book.totals()),
+            LedgerMsg::Book(reply) => self.book.reply(reply, Book::clone(&self.book)),
         }
         Ok(())
     }
+}
+
+/// Reads the book of a ledger that is not running.
+pub(crate) async fn stored(store: &FileStore) -> anyhow::Result<Book> {
+    let latest = store.claim(LEDGER).await?.latest;
+    Ok(latest.map(|record| Book::decode(record.schema, &record.bytes)).transpose()?.unwrap_or_default())
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! cargo run --release --example bank -- --transfers 200000 --kills-per-second 200
 //! printf 'a,b,5\nnonsense\nb,a,2\n' | cargo run -q --release --example bank
-//! cargo run --release --example bank -- --transfers 2000000 --kills-per-second 200 --policy examples/bank/policy.toml
+//! cargo run --release --example bank -- --transfers 500000 --kills-per-second 200 --policy examples/bank/policy.toml
 //! ```
 //!
 //! The first command makes up transfers and shows progress, then a table of the services (lives, restarts, messages,
@@ -31,15 +31,22 @@
 //! # How nothing is lost and nothing doubled
 //!
 //! The line number of a transfer is its id. Callers repeat a call until it is answered, so nothing is lost. The ledger
-//! writes each posted transfer into a journal, and rebuilds its book from that at every start. It skips ids that are in
-//! the book, so nothing is doubled. Every service may die at any moment.
+//! saves its book to a checkpoint, and each incarnation begins with what the one before has saved. It answers when a
+//! transfer is saved, and skips ids that are in the book, so nothing is doubled. Every service may die at any moment.
+//!
+//! A save is synced, so the answers outlive a crash of the machine too. It has the whole book, and all transfers that came
+//! while the save before was under way. The line `saves` of the report says how many there were.
+//!
+//! This has a price. With a journal that appended a line for each transfer and synced none, the first command took
+//! 1.4 s to 2.3 s on two cores; with synced saves it takes 12 s to 13 s. Nearly all of that is spent on the disk, so another
+//! disk makes another time. A transfer waits for a save with some 120 others, so there are more customers at a time.
 //!
 //! # Layout
 //!
 //! | file | one idea |
 //! |---|---|
 //! | `bank.rs` | the wiring: mailboxes first, then the directory, then the tree |
-//! | `ledger.rs`, `journal.rs`, `book.rs` | the service, its file, and the book that is rebuilt from it |
+//! | `ledger.rs`, `book.rs` | the service, and the book that it saves |
 //! | `teller.rs`, `audit.rs`, `fx.rs` | the rest of the cycle |
 //! | `input.rs` | transfers from a file, from standard input or made up, and their sum, computed another way |
 //! | `customers.rs` | callers that repeat until answered |
@@ -54,7 +61,6 @@ mod chaos;
 mod customers;
 mod fx;
 mod input;
-mod journal;
 mod ledger;
 mod policy;
 mod report;
@@ -69,11 +75,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use regrow::checkpoint::{Checkpoints, FileStore};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bank::{Bank, ask};
 use crate::input::{Expected, Input, Transfer};
-use crate::journal::Journal;
 use crate::report::{Day, Work};
 use crate::watch::Progress;
 
@@ -97,10 +103,10 @@ struct Options {
     /// Size of the pool of tellers
     #[arg(long, value_name = "T", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     tellers: u32,
-    /// File of the ledger's journal. A journal of an earlier run of the same input is continued [default: a temporary
-    /// file]
-    #[arg(long, value_name = "PATH")]
-    journal: Option<PathBuf>,
+    /// Directory of the ledger's book, which is made if it is absent. The book of an earlier run of the same input is
+    /// continued [default: a temporary directory]
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// Restart policies, over those in code: applied now and after each change of the file, each time with a report
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -150,18 +156,20 @@ async fn run(options: &Options) -> anyhow::Result<Day> {
     let seed = options.seed.unwrap_or_else(rand::random);
     let input = input(options, seed)?;
     // The directory is deleted, with its contents, when the day is over.
-    let scratch = tempfile::tempdir().context("cannot make a temporary directory for the journal")?;
-    let journal = options.journal.clone().unwrap_or_else(|| scratch.path().join("journal"));
-    let resumed = Journal::open(&journal)?.1.totals().transfers;
+    let scratch = tempfile::tempdir().context("cannot make a temporary directory for the book")?;
+    let directory = options.store.clone().unwrap_or_else(|| scratch.path().into());
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
+    let store = FileStore::open(&directory)?;
+    let resumed = ledger::stored(&store).await?.totals().transfers;
     let progress = Progress::new(options.transfers);
     progress.say(&format!(
         "bank: {} tellers, {} kills a second, seed {seed}{}",
         options.tellers,
         options.kills_per_second,
-        if resumed > 0 { format!("; the journal holds {resumed} transfers already") } else { String::new() },
+        if resumed > 0 { format!("; the book has {resumed} transfers already") } else { String::new() },
     ));
 
-    let bank = Bank::open(options.tellers, &journal).await?;
+    let bank = Bank::open(options.tellers, Checkpoints::new(store.clone())).await?;
     let worked = async {
         if let Some(file) = &options.policy {
             policy::follow(&bank.tree, file, progress.clone()).await?;
@@ -174,7 +182,7 @@ async fn run(options: &Options) -> anyhow::Result<Day> {
     // services that wait for it are killed after the closing time.
     let shutdown = bank.tree.shutdown_within(CLOSING_TIME).await;
     let entries = bank.tree.directory().entries();
-    Ok(Day { seed, work: worked?, shutdown, entries, on_disk: Journal::open(&journal)?.1, resumed })
+    Ok(Day { seed, work: worked?, shutdown, entries, on_disk: ledger::stored(&store).await?, resumed })
 }
 
 async fn work(
@@ -210,7 +218,8 @@ async fn work(
 
     let book = ask(&bank.peers.ledger, ledger::LedgerMsg::Book).await?;
     let findings = ask(&bank.peers.audit, audit::AuditMsg::Close).await?;
-    Ok(Work { took, tally, expected, kills, findings, watched: watch.stop().await, book })
+    let saves = bank.peers.ledger.saves();
+    Ok(Work { took, tally, expected, kills, findings, watched: watch.stop().await, book, saves })
 }
 
 /// Reads the input in a separate thread: a read may block for ever, and the process can still end.

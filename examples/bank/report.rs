@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::HumanCount;
-use regrow::{ChildKind, DirectoryEntry, ShutdownReport};
+use regrow::{ChildKind, DirectoryEntry, SaveFigures, ShutdownReport};
 
 use crate::audit::Findings;
 use crate::book::Book;
@@ -28,6 +28,7 @@ pub(crate) struct Work {
     pub(crate) watched: Watched,
     /// The book of the ledger in the end.
     pub(crate) book: Book,
+    pub(crate) saves: Option<SaveFigures>,
 }
 
 /// Results after closing time.
@@ -36,9 +37,9 @@ pub(crate) struct Day {
     pub(crate) work: Work,
     pub(crate) shutdown: ShutdownReport,
     pub(crate) entries: Vec<DirectoryEntry>,
-    /// The book as it is rebuilt from the journal after the ledger has ended.
+    /// The book as it is read from the store after the ledger has ended.
     pub(crate) on_disk: Book,
-    /// Transfers that the journal held when the day began.
+    /// Transfers that the book had when the day began.
     pub(crate) resumed: u64,
 }
 
@@ -62,7 +63,7 @@ impl Day {
                     .then(|| format!("{findings:?}, and the input has {:?}", expected.totals)),
             ),
             (
-                "the journal on disk says the same as the ledger did",
+                "the book on disk is the one that the ledger had",
                 (self.on_disk != *book).then(|| format!("{:?} and {:?}", self.on_disk.totals(), book.totals())),
             ),
             (
@@ -84,7 +85,7 @@ impl Day {
         };
         let mut text = format!("of `{account}` the ledger says {}, the input {}", told(ledger), told(input));
         if self.resumed > 0 {
-            text.push_str("; was the journal written for another input?");
+            text.push_str("; was the book written for another input?");
         }
         Some(text)
     }
@@ -125,7 +126,7 @@ impl Day {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Work { took, tally, expected, kills, findings, watched, book } = &self.work;
+        let Work { took, tally, expected, kills, findings, watched, book, saves } = &self.work;
         writeln!(f, "{}\n", self.table().trim_fmt())?;
 
         let mut line = |title: &str, text: fmt::Arguments<'_>| writeln!(f, "{title:10} {text}");
@@ -133,6 +134,14 @@ impl fmt::Display for Day {
         let (served, again) = (count(tally.served), count(tally.again));
         line("transfers", format_args!("{served} in {took:.2?} ({a_second} a second)"))?;
         line("skipped", format_args!("{again} that were already in the book when they came again"))?;
+        if let Some(SaveFigures { saves, last: Some(last), .. }) = saves {
+            let (each, size) = (count(book.posted.len() / saves), count(last.bytes));
+            let saves = count(*saves);
+            line(
+                "saves",
+                format_args!("{saves} of {each} transfers each; the last took {:.2?} for {size} bytes", last.took),
+            )?;
+        }
         if expected.malformed > 0 {
             line("malformed", format_args!("{}", count(expected.malformed)))?;
         }

@@ -35,12 +35,17 @@ impl Teller {
 impl Service for Teller {
     type Msg = TellerMsg;
 
-    async fn handle(&mut self, msg: TellerMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+    async fn handle(&mut self, msg: TellerMsg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
         match msg {
             TellerMsg::Serve(transfer, reply) => {
-                // A kill at this await loses the answer, not the transfer: the customer comes back with the same id.
-                let posted = ask(&self.peers.ledger, |reply| LedgerMsg::Post(transfer.clone(), reply)).await?;
-                reply.send(Receipt { posted, abroad: self.rate.of(transfer.amount.unsigned_abs()) });
+                let (ledger, rate) = (self.peers.ledger.clone(), self.rate);
+                // The ledger answers when it has saved, and saves many transfers at once. The teller serves the next
+                // customer meanwhile. A kill loses the answer, not the transfer: the customer comes back with the same id.
+                ctx.spawn(async move {
+                    if let Ok(posted) = ask(&ledger, |reply| LedgerMsg::Post(transfer.clone(), reply)).await {
+                        reply.send(Receipt { posted, abroad: rate.of(transfer.amount.unsigned_abs()) });
+                    }
+                });
             }
             TellerMsg::Rate(rate) => self.rate = rate,
         }

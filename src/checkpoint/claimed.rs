@@ -5,9 +5,12 @@
 //!    late save is fenced by its stamp, and never by the end of its incarnation.
 //! 2. Each save and each discard has a stamp of its own, and stamps grow.
 //! 3. A fenced incarnation changes no figures: they are of the present one.
+//! 4. A claim that the store was asked for goes on too, and is over before the next claim of its key begins. If it came
+//!    after that one, a killed start would supersede the incarnation that follows it.
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::checkpoint::claims::Holder;
@@ -37,7 +40,7 @@ impl Claimed {
         slot: Arc<dyn AnySlot>,
         signals: Arc<Signals>,
     ) -> Result<(Self, Option<Record>), CheckpointError> {
-        let Claim { epoch, latest } = terms.within(&key, terms.store.claim(&key)).await?;
+        let Claim { epoch, latest } = terms.within(&key, in_turn(&terms, &key)).await?;
         let saves = slot.saves_or_new();
         saves.claimed(epoch);
         let before = terms.claims.enter(&key, Holder::new(epoch, &slot, &signals));
@@ -136,6 +139,31 @@ impl Claimed {
             },
             "child claims a checkpoint that is still held: its holder can save no more"
         );
+    }
+}
+
+/// Claims a key when no other claim of it is under way in this process (invariant 4).
+fn in_turn(terms: &Checkpoints, key: &Arc<str>) -> impl Future<Output = Result<Claim, StoreError>> + Send + use<> {
+    let (store, limit, key, turn) = (terms.store.clone(), terms.limit, key.clone(), terms.claims.turn(key));
+    async move {
+        let (mut answer, answered) = oneshot::channel();
+        tokio::spawn(async move {
+            let my_turn = turn.lock().await;
+            if answer.is_closed() {
+                // Its incarnation ended before its turn came.
+                return;
+            }
+            match tokio::time::timeout(limit, store.claim(&key)).await {
+                // The caller may be gone.
+                Ok(claimed) => drop(answer.send(claimed)),
+                Err(_) => {
+                    // A store that hangs does not keep the turn for ever. The caller gives up at the same time.
+                    drop(my_turn);
+                    answer.closed().await;
+                }
+            }
+        });
+        answered.await.unwrap_or_else(|_| Err(StoreError::Failed(anyhow::anyhow!("the store panicked"))))
     }
 }
 

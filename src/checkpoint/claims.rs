@@ -9,7 +9,10 @@ use crate::slot::signals::Signals;
 
 /// Claims on one store. Only the newest of each key is here, while it is held.
 #[derive(Clone, Default)]
-pub(super) struct Claims(Arc<Mutex<BTreeMap<Arc<str>, Holder>>>);
+pub(super) struct Claims(Arc<Mutex<BTreeMap<Arc<str>, Holder>>>, Arc<Mutex<BTreeMap<Arc<str>, Weak<Turn>>>>);
+
+/// Held while a store works on a claim of one key.
+pub(super) type Turn = tokio::sync::Mutex<()>;
 
 /// Incarnation that holds a claim.
 #[derive(Clone)]
@@ -38,6 +41,18 @@ impl Holder {
 }
 
 impl Claims {
+    /// Returns the turn for claims of a key, which they take one after the other.
+    pub(super) fn turn(&self, key: &Arc<str>) -> Arc<Turn> {
+        let mut turns = lock(&self.1);
+        if let Some(turn) = turns.get(key).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::default();
+        turns.insert(key.clone(), Arc::downgrade(&turn));
+        turn
+    }
+
     /// Enters a claim. Returns the claim that it supersedes, if its incarnation lives.
     pub(super) fn enter(&self, key: &Arc<str>, holder: Holder) -> Option<Holder> {
         let before = lock(&self.0).insert(key.clone(), holder);

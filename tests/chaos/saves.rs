@@ -14,7 +14,7 @@ use regrow::checkpoint::{
     StoreFuture,
 };
 use regrow::testing::Journal;
-use regrow::{Child, Context, Handle, Intensity, Reply, Service, Supervisor, Tree};
+use regrow::{Child, Context, Handle, Inbox, Intensity, Reply, Service, Supervisor, TaskContext, Tree};
 
 const CLAIM: &str = "no acknowledged save is lost";
 
@@ -392,6 +392,65 @@ fn a_service_without_a_checkpoint_is_never_struck_and_the_report_says_so() {
     passes(&report);
     assert!(report.faults.iter().all(|fault| fault.struck_at.is_none() && fault.missed.is_none()), "{report}");
     assert_eq!(report.totals.unstruck, 4);
+}
+
+#[test]
+fn a_task_that_saves_is_struck_too() {
+    let simulation = Simulation::new(|_| async {
+        let store = Checkpoints::new(MemoryStore::new());
+        let task = Child::task_with("job", store, |store, ctx: TaskContext| async move {
+            let mut checkpoint = ctx.checkpoint::<Number>(&store).await?;
+            let begun = checkpoint.take().map_or(0, |number| number.0);
+            for number in begun + 1.. {
+                tokio::time::sleep(100 * MS).await;
+                checkpoint.save(&Number(number)).await?;
+            }
+            Ok(())
+        });
+        let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(task).start().await?;
+        let experiment = Experiment::new("jobs").duration(4 * SEC).target("**");
+        Ok(SimulatedTree::new(tree, experiment.fault(Fault::SaveFail(Times::Count(2)), "app/job", When::At(vec![SEC]))))
+    });
+    let report = simulation.run(1).unwrap();
+    passes(&report);
+    assert!(report.totals.restarts == 2 && report.faults[0].struck_at.is_some(), "{report}");
+}
+
+// A thread takes the signal that other faults set for an order to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_that_saves_is_struck_and_serves_on_until_then() {
+    let store = Store::default();
+    let thread = Child::thread_with("a", Checkpoints::new(store.clone()), |store, mut inbox: Inbox<Reply<u64>>| {
+        let mut checkpoint = inbox.checkpoint::<Number>(&store)?;
+        let mut count = checkpoint.take().map_or(0, |number| number.0);
+        for reply in inbox.by_ref() {
+            count += 1;
+            checkpoint.blocking_save(&Number(count))?;
+            reply.send(count);
+        }
+        Ok(())
+    });
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(thread).start().await.unwrap();
+    let a: Handle<Reply<u64>> = tree.lookup("app/a").unwrap();
+    let lie = Experiment::new("lies").duration(SEC / 2).target("**").fault(
+        Fault::SaveLose(Times::Count(1)),
+        "app/a",
+        When::At(vec![SEC / 20]),
+    );
+    let chaos = Chaos::new(&tree);
+    let (report, served) = tokio::join!(chaos.run(lie), async {
+        let mut served = 0;
+        while served < 20 {
+            served = a.call(|reply| reply).await.unwrap();
+            tokio::time::sleep(20 * MS).await;
+        }
+        served
+    });
+    let report = report.unwrap();
+    // The save after it has made it good.
+    passes(&report);
+    assert!(report.totals.restarts == 0 && report.faults[0].struck_at.is_some() && served == 20, "{report}");
+    tree.shutdown().await;
 }
 
 #[test]

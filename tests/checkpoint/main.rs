@@ -18,3 +18,4 @@ mod schemas;
 #[cfg(feature = "checkpoint-sqlite")]
 mod sqlite;
 mod stops;
+mod turns;

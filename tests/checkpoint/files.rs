@@ -1,9 +1,12 @@
 //! The store in files: damage, faults of the file system, what a crash leaves behind, two handles.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use regrow::checkpoint::{CheckpointStore, FileStore, Record, Stamp, StoreError};
+
+use crate::common::log::{Listening, Log};
 
 const KEY: &str = "bank/ledger";
 
@@ -121,6 +124,29 @@ async fn the_previous_value_is_used_only_if_that_is_wanted() {
     store.save(KEY, record(2, 1, "three")).await.unwrap();
     assert!(fs::read(place.file("previous")).unwrap().ends_with(b"one"));
     assert_eq!(place.open().claim(KEY).await.unwrap().latest, Some(record(2, 1, "three")));
+}
+
+#[test]
+fn the_use_of_the_previous_value_is_logged_with_file_and_stamp() {
+    thread_local! {
+        static LOG: RefCell<Option<(Log, Listening)>> = const { RefCell::new(None) };
+    }
+    // One thread does all blocking work, and the log is heard there.
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let place = Place::with_two_saves().await;
+        fs::write(place.file("value"), "rotten").unwrap();
+        tokio::task::spawn_blocking(|| LOG.set(Some(Log::listen()))).await.unwrap();
+        place.open().accept_previous().claim(KEY).await.unwrap();
+        let take = || LOG.with_borrow(|log| log.as_ref().unwrap().0.take());
+        let lines = tokio::task::spawn_blocking(take).await.unwrap();
+        let [line] = lines.as_slice() else { panic!("one line: {lines:?}") };
+        assert!(line.starts_with("WARN stored value is damaged and the one before it is used"), "{line}");
+        let file = format!("file={}", place.file("value").display());
+        for field in ["path=bank/ledger", &file, "text=it has 6 bytes", "epoch=1", "save=1"] {
+            assert!(line.contains(field), "{field}: {line}");
+        }
+    });
 }
 
 #[tokio::test]

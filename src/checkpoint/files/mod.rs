@@ -85,7 +85,9 @@ impl FileStore {
     ) -> StoreFuture<'a, T> {
         let (root, key, accept_previous) = (self.root.clone(), key.to_owned(), self.accept_previous);
         Box::pin(async move {
-            match tokio::task::spawn_blocking(move || work(&root, &key, accept_previous)).await {
+            // What is logged on that thread is said of this incarnation.
+            let span = tracing::Span::current();
+            match tokio::task::spawn_blocking(move || span.in_scope(|| work(&root, &key, accept_previous))).await {
                 Ok(done) => done,
                 Err(ended) => {
                     Err(StoreError::Failed(anyhow::Error::new(ended).context("the work of the store ended early")))

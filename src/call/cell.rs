@@ -370,7 +370,8 @@ impl<M, T> Waiting<M, T> {
 }
 
 impl<M: Send + 'static, T> Waiting<M, T> {
-    #[inline]
+    // Always: otherwise it depends on unrelated code whether each poll of a call is one function call more.
+    #[inline(always)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, slot: &Slot<M>) -> Poll<Result<T, CallError<M>>> {
         let alone = self.take_alone();
         let Some(outcome) = alone.or_else(|| self.look(cx)) else { return Poll::Pending };

@@ -60,15 +60,12 @@ impl<M: Send + 'static> Slot<M> {
             return Poll::Ready(Next::Signal);
         }
         // A plain message leaves nothing that must be dropped or settled without the lock.
-        let done = match front.finish_own() {
-            Some(mut done) if !done.is_plain() => {
-                if done.spare.is_some() {
-                    self.make_change(&mut front, &mut done);
-                }
-                Some(done)
-            }
-            Some(_) | None => None,
-        };
+        let mut done = front.finish_own().filter(|done| !done.is_plain());
+        if let Some(done) = &mut done
+            && done.spare.is_some()
+        {
+            self.make_change(&mut front, done);
+        }
         let is_pending = match mask {
             SignalMask::Everything => signals.is_signalled(),
             SignalMask::Orders => signals.is_ordered(),
@@ -152,18 +149,24 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(super) fn settle_handled(&self, signals: &Signals, InHand { call, spare }: InHand<M>) {
         // Dropped first, so that a reply in the copy is not mistaken for one that lives on.
-        if let Some(Beside { copy, change }) = spare.map(|spare| *spare) {
-            if let Some(copy) = copy {
-                sweep::drop_quietly(copy, &self.path(), "the copy of a message");
-            }
-            if let Some(change) = change {
-                self.settle_change(signals, change);
-            }
+        if let Some(spare) = spare {
+            self.settle_beside(signals, *spare);
         }
         if let Some(call) = call
             && call.handled() == Answer::Deferred
         {
             lock(&self.front).defer(&call);
+        }
+    }
+
+    /// Drops what lies beside a handled message. A function of its own: most calls have nothing there.
+    #[inline(never)]
+    fn settle_beside(&self, signals: &Signals, Beside { copy, change }: Beside<M>) {
+        if let Some(copy) = copy {
+            sweep::drop_quietly(copy, &self.path(), "the copy of a message");
+        }
+        if let Some(change) = change {
+            self.settle_change(signals, change);
         }
     }
 

@@ -247,6 +247,7 @@ impl Service for Shy {
 // Of peers, iroh (#3643) and goakt (#764) lost a message that was accepted while an idle actor stopped itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_accepted_message_is_lost_however_often_a_service_stops_for_want_of_work() {
+    let mut attempts = 0;
     for seed in 0..20 {
         let mut rng = Rng::with_seed(seed);
         let own = rng.fork();
@@ -296,7 +297,10 @@ async fn no_accepted_message_is_lost_however_often_a_service_stops_for_want_of_w
         brings_back.abort();
         let books = handle.accounting();
         assert!(books.is_balanced() && books.dead_lettered + books.crashed == 0, "seed {seed}: {books}");
-        assert!(books.accepted == accepted && books.attempts > 3, "seed {seed}: {books}");
+        assert_eq!(books.accepted, accepted, "seed {seed}: {books}");
+        attempts += books.attempts;
         soon(tree.shutdown()).await;
     }
+    // Not of each seed: on a busy machine the senders of one may be done before the service has been idle.
+    assert!(attempts > 60, "it has stopped too seldom to show anything: {attempts} lives");
 }

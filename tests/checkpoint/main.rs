@@ -11,6 +11,7 @@ mod damaged;
 mod figures;
 mod files;
 mod group;
+mod hostile;
 mod late;
 mod lives;
 mod race;

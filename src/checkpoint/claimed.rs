@@ -8,7 +8,9 @@
 //! 4. A claim that the store was asked for goes on too, and is over before the next claim of its key begins. If it came
 //!    after that one, a killed start would supersede the incarnation that follows it.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -147,7 +149,7 @@ fn in_turn(terms: &Checkpoints, key: &Arc<str>) -> impl Future<Output = Result<C
     let (store, limit, key, turn) = (terms.store.clone(), terms.limit, key.clone(), terms.claims.turn(key));
     async move {
         let (mut answer, answered) = oneshot::channel();
-        tokio::spawn(async move {
+        let mut work = Box::pin(async move {
             let my_turn = turn.lock().await;
             if answer.is_closed() {
                 // Its incarnation ended before its turn came.
@@ -163,6 +165,10 @@ fn in_turn(terms: &Checkpoints, key: &Arc<str>) -> impl Future<Output = Result<C
                 }
             }
         });
+        // A store that answers at once needs no task.
+        if poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx).is_pending())).await {
+            tokio::spawn(work);
+        }
         answered.await.unwrap_or_else(|_| Err(StoreError::Failed(anyhow::anyhow!("the store panicked"))))
     }
 }

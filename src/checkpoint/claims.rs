@@ -53,9 +53,16 @@ impl Claims {
         turn
     }
 
-    /// Enters a claim. Returns the claim that it supersedes, if its incarnation lives.
+    /// Enters a claim, unless a newer one is here already: claims may come here in another order than to the store. Returns
+    /// the claim that it supersedes, if its incarnation lives.
     pub(super) fn enter(&self, key: &Arc<str>, holder: Holder) -> Option<Holder> {
-        let before = lock(&self.0).insert(key.clone(), holder);
+        let before = {
+            let mut claims = lock(&self.0);
+            if claims.get(key).is_some_and(|newest| newest.epoch > holder.epoch) {
+                return None;
+            }
+            claims.insert(key.clone(), holder)
+        };
         before.filter(Holder::lives)
     }
 
@@ -70,5 +77,28 @@ impl Claims {
     /// Returns the newest claim of a key.
     pub(super) fn newest(&self, key: &str) -> Option<Holder> {
         lock(&self.0).get(key).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::Slot;
+    use crate::slot::settings::Settings;
+    use crate::slot::tests::signals;
+
+    // Found by reading: on two threads, the older claim of two services came here last. It was taken for the newest, and the
+    // error of its save named no service.
+    #[test]
+    fn the_newest_claim_stays_if_an_older_one_comes_late() {
+        let (claims, key) = (Claims::default(), Arc::<str>::from("a"));
+        let slot = Slot::<()>::new(Settings::default());
+        let signals = signals(&slot);
+        let slot: Arc<dyn AnySlot> = slot;
+        assert!(claims.enter(&key, Holder::new(6, &slot, &signals)).is_none());
+        assert!(claims.enter(&key, Holder::new(5, &slot, &signals)).is_none(), "it supersedes nothing");
+        claims.leave(&key, 5);
+        assert_eq!(claims.newest(&key).map(|newest| newest.epoch), Some(6));
+        assert_eq!(claims.enter(&key, Holder::new(7, &slot, &signals)).map(|before| before.epoch), Some(6));
     }
 }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::base::sync::lock;
+use crate::checkpoint::turns::Turns;
 use crate::slot::erased::AnySlot;
 use crate::slot::signals::Signals;
 
 /// Claims on one store. Only the newest of each key is here, while it is held.
 #[derive(Clone, Default)]
-pub(super) struct Claims(Arc<Mutex<BTreeMap<Arc<str>, Holder>>>, Arc<Mutex<BTreeMap<Arc<str>, Weak<Turn>>>>);
-
-/// Held while a store works on a claim of one key.
-pub(super) type Turn = tokio::sync::Mutex<()>;
+pub(super) struct Claims {
+    held: Arc<Mutex<BTreeMap<Arc<str>, Holder>>>,
+    /// Turns for claims, which stores work on one after the other.
+    pub(super) turns: Turns,
+}
 
 /// Incarnation that holds a claim.
 #[derive(Clone)]
@@ -41,23 +43,11 @@ impl Holder {
 }
 
 impl Claims {
-    /// Returns the turn for claims of a key, which they take one after the other.
-    pub(super) fn turn(&self, key: &Arc<str>) -> Arc<Turn> {
-        let mut turns = lock(&self.1);
-        if let Some(turn) = turns.get(key).and_then(Weak::upgrade) {
-            return turn;
-        }
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        turns.insert(key.clone(), Arc::downgrade(&turn));
-        turn
-    }
-
     /// Enters a claim, unless a newer one is here already: claims may come here in another order than to the store. Returns
     /// the claim that it supersedes, if its incarnation lives.
     pub(super) fn enter(&self, key: &Arc<str>, holder: Holder) -> Option<Holder> {
         let before = {
-            let mut claims = lock(&self.0);
+            let mut claims = lock(&self.held);
             if claims.get(key).is_some_and(|newest| newest.epoch > holder.epoch) {
                 return None;
             }
@@ -68,7 +58,7 @@ impl Claims {
 
     /// Removes a claim, unless a newer one has replaced it.
     pub(super) fn leave(&self, key: &str, epoch: u64) {
-        let mut claims = lock(&self.0);
+        let mut claims = lock(&self.held);
         if claims.get(key).is_some_and(|holder| holder.epoch == epoch) {
             claims.remove(key);
         }
@@ -76,7 +66,7 @@ impl Claims {
 
     /// Returns the newest claim of a key.
     pub(super) fn newest(&self, key: &str) -> Option<Holder> {
-        lock(&self.0).get(key).cloned()
+        lock(&self.held).get(key).cloned()
     }
 }
 

@@ -16,6 +16,7 @@ mod late;
 mod lives;
 mod race;
 mod schemas;
+mod sessions;
 #[cfg(feature = "checkpoint-sqlite")]
 mod sqlite;
 mod stops;

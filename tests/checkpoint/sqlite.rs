@@ -103,3 +103,28 @@ async fn a_database_that_another_connection_holds_is_an_error_after_its_time() {
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(store.claim(KEY).await.unwrap().epoch, 1);
 }
+
+#[test]
+fn work_that_waits_for_the_connection_takes_no_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let mut other = Connection::open(&path).unwrap();
+    runtime.block_on(async {
+        let held = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+        let claims: Vec<_> = (0..5)
+            .map(|key| {
+                let store = store.clone();
+                tokio::spawn(async move { store.claim(&key.to_string()).await.unwrap().epoch })
+            })
+            .collect();
+        crate::common::tree::turns(10).await;
+        crate::common::tree::soon("another thread", tokio::task::spawn_blocking(|| ())).await.unwrap();
+        assert!(claims.iter().all(|claim| !claim.is_finished()));
+        drop(held);
+        for claim in claims {
+            assert_eq!(crate::common::tree::soon("a claim", claim).await.unwrap(), 1);
+        }
+    });
+}

@@ -86,8 +86,10 @@ use crate::slot::signals::Signals;
 /// * What other services were told before the save. [`after_save`](Self::after_save) keeps such effects back.
 ///
 /// If a save fails, or gives no answer in time, the incarnation ends at its next await with that error, and its stop hook
-/// does not run. It ends in the same way if an effect, an encoding or a change panics. An incarnation that ends in order saves its last change after the stop hook, within its shutdown time. A
-/// task that gives a [value](crate::RunningTask) gives it before that: await [`saved`](Self::saved) first.
+/// does not run. A [thread](crate::Child::thread) ends when it asks for its next message. The same happens if an effect, an
+/// encoding or a change panics.
+///
+/// An incarnation that ends in order saves its last change after the stop hook, within its shutdown time. A task that gives a [value](crate::RunningTask) gives it before that: await [`saved`](Self::saved) first.
 ///
 /// # What it costs
 ///
@@ -461,7 +463,7 @@ impl<T: State + Sync> Writer<T> {
     }
 }
 
-/// What waits is dropped in the linked task, when the exit of the incarnation is known.
+/// Drops what waits. That happens in the linked task, when the exit of the incarnation is known.
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
         self.desk.end(self.ended.clone());

@@ -44,7 +44,7 @@ const STORED: &str = "SELECT epoch, saved_epoch, saved_sequence FROM regrow_chec
 /// CREATE TABLE regrow_checkpoints (
 ///     key            TEXT PRIMARY KEY NOT NULL,
 ///     epoch          INTEGER NOT NULL, -- number of the newest claim
-///     saved_epoch    INTEGER,          -- stamp of the newest save or discard
+///     saved_epoch    INTEGER,          -- stamp of the newest save or discard; NULL if there was none
 ///     saved_sequence INTEGER,
 ///     schema         INTEGER,          -- version of the value's format
 ///     checksum       INTEGER,          -- CRC-32 of the value; NULL is not checked, for values that are edited by hand
@@ -218,9 +218,13 @@ impl fmt::Debug for SqliteStore {
 
 fn claimed(row: &Row<'_>) -> rusqlite::Result<(Claim, Option<u32>)> {
     let value: Option<Arc<[u8]>> = row.get("value")?;
-    let latest = match (stamp(row)?, value) {
-        (Some(stamp), Some(bytes)) => Some(Record { stamp, schema: row.get("schema")?, bytes }),
-        (None, _) | (_, None) => None,
+    let latest = match value {
+        // A value without a stamp was put there by hand, and is older than each save.
+        Some(bytes) => {
+            let stamp = stamp(row)?.unwrap_or(Stamp { epoch: 0, sequence: 0 });
+            Some(Record { stamp, schema: row.get("schema")?, bytes })
+        }
+        None => None,
     };
     Ok((Claim { epoch: row.get("epoch")?, latest }, row.get("checksum")?))
 }

@@ -128,3 +128,24 @@ fn work_that_waits_for_the_connection_takes_no_thread() {
         }
     });
 }
+
+// Found by reading: a value that was put there by hand was taken for none, and the first save replaced it.
+#[tokio::test]
+async fn a_value_that_was_put_there_by_hand_is_the_first_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    let insert =
+        "INSERT INTO regrow_checkpoints (key, epoch, schema, value) VALUES ('a', 0, 2, CAST('by hand' AS BLOB))";
+    other.execute(insert, []).unwrap();
+    let claim = store.claim("a").await.unwrap();
+    let latest = claim.latest.unwrap();
+    assert_eq!((claim.epoch, latest.schema, &*latest.bytes), (1, 2, b"by hand".as_slice()));
+    store.save("a", record(1, 1, "one")).await.unwrap();
+    assert_eq!(store.claim("a").await.unwrap().latest, Some(record(1, 1, "one")));
+    // Without a schema the store cannot know what it is, and says so.
+    other.execute("UPDATE regrow_checkpoints SET schema = NULL", []).unwrap();
+    let error = store.claim("a").await.unwrap_err().to_string();
+    assert!(error.contains("schema"), "{error}");
+}

@@ -9,7 +9,7 @@
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use regrow_supervisors::{Exit, Panic};
@@ -79,11 +79,24 @@ pub(crate) fn catch_own<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     run_own(Own::Work, || catch_within(code))
 }
 
+/// Runs `code`. A panic in it is told, and goes on.
+#[allow(dead_code, reason = "only checkpoints call it, and they are a feature")]
+pub(crate) fn observed<R>(code: impl FnOnce() -> R, tell: impl FnOnce(Panic)) -> R {
+    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|payload| {
+        tell(panic_of(text_of(&*payload), PANIC.with_borrow(Option::clone)));
+        resume_unwind(payload)
+    })
+}
+
+/// Returns the panic with this text. `recorded`: the one that was recorded last, which may be one that the user's own
+/// code has caught.
+fn panic_of(text: String, recorded: Option<Panic>) -> Panic {
+    recorded.filter(|panic| *panic.message == text).unwrap_or_else(|| Panic::new(text))
+}
+
 #[cold]
 fn caught(payload: Box<dyn Any + Send>) -> Panic {
-    // The hook may have recorded last a panic that the user's own code has caught.
-    let text = text_of(&*payload);
-    let panic = PANIC.take().filter(|panic| *panic.message == text).unwrap_or_else(|| Panic::new(text));
+    let panic = panic_of(text_of(&*payload), PANIC.take());
     // A payload is a value of the user, and its destructor may panic like any other.
     std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
     settle_orphans(Some(&Exit::Panicked(panic.clone())));

@@ -146,7 +146,7 @@ impl Claimed {
 
 /// Claims a key when no other claim of it is under way in this process (invariant 4).
 fn in_turn(terms: &Checkpoints, key: &Arc<str>) -> impl Future<Output = Result<Claim, StoreError>> + Send + use<> {
-    let (store, limit, key, turn) = (terms.store.clone(), terms.limit, key.clone(), terms.claims.turn(key));
+    let (store, limit, key, turn) = (terms.store.clone(), terms.limit, key.clone(), terms.claims.turns.of(key));
     async move {
         let (mut answer, answered) = oneshot::channel();
         let mut work = Box::pin(async move {

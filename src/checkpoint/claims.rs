@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::base::sync::lock;
+use crate::checkpoint::turns::Turns;
 use crate::slot::erased::AnySlot;
 use crate::slot::signals::Signals;
 
 /// Claims on one store. Only the newest of each key is here, while it is held.
 #[derive(Clone, Default)]
-pub(super) struct Claims(Arc<Mutex<BTreeMap<Arc<str>, Holder>>>, Arc<Mutex<BTreeMap<Arc<str>, Weak<Turn>>>>);
-
-/// Held while a store works on a claim of one key.
-pub(super) type Turn = tokio::sync::Mutex<()>;
+pub(super) struct Claims {
+    held: Arc<Mutex<BTreeMap<Arc<str>, Holder>>>,
+    /// Turns for claims, which stores work on one after the other.
+    pub(super) turns: Turns,
+}
 
 /// Incarnation that holds a claim.
 #[derive(Clone)]
@@ -41,27 +43,22 @@ impl Holder {
 }
 
 impl Claims {
-    /// Returns the turn for claims of a key, which they take one after the other.
-    pub(super) fn turn(&self, key: &Arc<str>) -> Arc<Turn> {
-        let mut turns = lock(&self.1);
-        if let Some(turn) = turns.get(key).and_then(Weak::upgrade) {
-            return turn;
-        }
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        turns.insert(key.clone(), Arc::downgrade(&turn));
-        turn
-    }
-
-    /// Enters a claim. Returns the claim that it supersedes, if its incarnation lives.
+    /// Enters a claim, unless a newer one is here already: claims may come here in another order than to the store. Returns
+    /// the claim that it supersedes, if its incarnation lives.
     pub(super) fn enter(&self, key: &Arc<str>, holder: Holder) -> Option<Holder> {
-        let before = lock(&self.0).insert(key.clone(), holder);
+        let before = {
+            let mut claims = lock(&self.held);
+            if claims.get(key).is_some_and(|newest| newest.epoch > holder.epoch) {
+                return None;
+            }
+            claims.insert(key.clone(), holder)
+        };
         before.filter(Holder::lives)
     }
 
     /// Removes a claim, unless a newer one has replaced it.
     pub(super) fn leave(&self, key: &str, epoch: u64) {
-        let mut claims = lock(&self.0);
+        let mut claims = lock(&self.held);
         if claims.get(key).is_some_and(|holder| holder.epoch == epoch) {
             claims.remove(key);
         }
@@ -69,6 +66,29 @@ impl Claims {
 
     /// Returns the newest claim of a key.
     pub(super) fn newest(&self, key: &str) -> Option<Holder> {
-        lock(&self.0).get(key).cloned()
+        lock(&self.held).get(key).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::Slot;
+    use crate::slot::settings::Settings;
+    use crate::slot::tests::signals;
+
+    // Found by reading: on two threads, the older claim of two services came here last. It was taken for the newest, and the
+    // error of its save named no service.
+    #[test]
+    fn the_newest_claim_stays_if_an_older_one_comes_late() {
+        let (claims, key) = (Claims::default(), Arc::<str>::from("a"));
+        let slot = Slot::<()>::new(Settings::default());
+        let signals = signals(&slot);
+        let slot: Arc<dyn AnySlot> = slot;
+        assert!(claims.enter(&key, Holder::new(6, &slot, &signals)).is_none());
+        assert!(claims.enter(&key, Holder::new(5, &slot, &signals)).is_none(), "it supersedes nothing");
+        claims.leave(&key, 5);
+        assert_eq!(claims.newest(&key).map(|newest| newest.epoch), Some(6));
+        assert_eq!(claims.enter(&key, Holder::new(7, &slot, &signals)).map(|before| before.epoch), Some(6));
     }
 }

@@ -165,7 +165,7 @@ pub struct NotSaved {
     pub key: Arc<str>,
     /// The store, as it [describes](crate::checkpoint::CheckpointStore::describe) itself.
     pub store: Arc<str>,
-    /// Text of the error of the save that failed. `None` if the incarnation ended before the save.
+    /// Text of the error: a save failed, or a change panicked. `None` if the incarnation ended before the save.
     pub failure: Option<Arc<str>>,
 }
 
@@ -173,6 +173,12 @@ impl NotSaved {
     pub(super) fn of(error: &CheckpointError) -> Self {
         let failure = Some(error.to_string().into());
         Self { key: error.key.clone(), store: error.store.as_str().into(), failure }
+    }
+
+    pub(super) fn half_changed(key: &Arc<str>, store: &str) -> Self {
+        let failure =
+            format!("checkpoint `{key}` in {store}: a change panicked halfway, and nothing is saved after that");
+        Self { key: key.clone(), store: store.into(), failure: Some(failure.into()) }
     }
 
     pub(super) fn ended(key: &Arc<str>, store: &str) -> Self {

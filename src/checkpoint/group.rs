@@ -3,9 +3,11 @@
 //! Invariants:
 //! 1. A value is taken by the writer only between two changes, never during one.
 //! 2. What waits for change `n` is released after a save of change `n` or of a later one is durable, and never else.
-//! 3. After a failed save, and after the end of the incarnation, nothing is released. What waits is then dropped in the
-//!    linked task, so that callers are told the exit of the incarnation.
+//! 3. After a failed save or change, and after the end of the incarnation, nothing is released. What waits is then dropped
+//!    in the linked task, so that callers are told the exit of the incarnation.
 //! 4. No code of the user runs under the lock.
+//! 5. Effects leave the desk one by one, and each runs and is dropped under a catch. So none overtakes another, and the
+//!    panic of one never meets that of another.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,15 +15,19 @@ use std::ops::Deref;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
+use regrow_supervisors::Exit;
 use tokio::sync::Notify;
 
 use crate::Reply;
+use crate::base::panics::{self, drop_here};
 use crate::base::sweep;
 use crate::base::sync::lock;
 use crate::checkpoint::claimed::Claimed;
 use crate::checkpoint::error::{CheckpointError, NotSaved, Problem, StoreError};
 use crate::checkpoint::state::State;
+use crate::slot::last_work::{Last, Work};
 use crate::slot::saves::{SaveFigures, Saves};
+use crate::slot::signals::Signals;
 
 /// State of a service that is saved after each change, by a task that saves several changes at once.
 ///
@@ -80,8 +86,10 @@ use crate::slot::saves::{SaveFigures, Saves};
 /// * What other services were told before the save. [`after_save`](Self::after_save) keeps such effects back.
 ///
 /// If a save fails, or gives no answer in time, the incarnation ends at its next await with that error, and its stop hook
-/// does not run. An incarnation that ends in order saves its last change after the stop hook, within its shutdown time. A
-/// task that gives a [value](crate::RunningTask) gives it before that: await [`saved`](Self::saved) first.
+/// does not run. A [thread](crate::Child::thread) ends when it asks for its next message. The same happens if an effect, an
+/// encoding or a change panics.
+///
+/// An incarnation that ends in order saves its last change after the stop hook, within its shutdown time. A task that gives a [value](crate::RunningTask) gives it before that: await [`saved`](Self::saved) first.
 ///
 /// # What it costs
 ///
@@ -92,6 +100,9 @@ pub struct GroupCommit<T> {
     desk: Arc<Desk<T>>,
     epoch: u64,
     saves: Arc<Saves>,
+    signals: Arc<Signals>,
+    /// Error for those that wait when a change has panicked.
+    half_changed: NotSaved,
 }
 
 /// Place where the service leaves its state for the writer.
@@ -112,6 +123,8 @@ struct Staged<T> {
     durable: u64,
     /// Effects that wait for a save, with the number of the change that they wait for. The numbers grow.
     waiting: VecDeque<(u64, Effect)>,
+    /// Whether the writer runs an effect.
+    is_releasing: bool,
     /// Set when no more will be saved.
     end: Option<NotSaved>,
     /// Whether the writer is gone.
@@ -140,6 +153,7 @@ impl<T: State + Clone + Sync> GroupCommit<T> {
             newest: 0,
             durable: 0,
             waiting: VecDeque::new(),
+            is_releasing: false,
             end: None,
             is_closed: false,
             left: None,
@@ -149,23 +163,36 @@ impl<T: State + Clone + Sync> GroupCommit<T> {
         let desk = Arc::new(Desk { staged: Mutex::new(staged), is_staged, is_settled });
         let (epoch, saves) = (claimed.epoch(), claimed.saves.clone());
         let (signals, path) = (claimed.signals.clone(), claimed.slot.path());
-        let ended = NotSaved::ended(&claimed.key, &claimed.terms.store.describe());
+        let store = claimed.terms.store.describe();
+        let (ended, half_changed) =
+            (NotSaved::ended(&claimed.key, &store), NotSaved::half_changed(&claimed.key, &store));
         // If the incarnation is over already, the writer is dropped, and closes the desk.
-        let writer = Writer { desk: desk.clone(), claimed: Some(claimed), ended };
+        let writer =
+            Writer { desk: desk.clone(), claimed: Some(claimed), ended, signals: signals.clone(), path: path.clone() };
         signals.spawn(path, writer.write());
-        let last = desk.clone();
-        signals.do_last(Box::pin(async move { last.settled().await.map_err(anyhow::Error::new) }));
-        Self { current: Arc::new(state), desk, epoch, saves }
+        let last: Arc<dyn Last> = desk.clone();
+        signals.do_last(&last);
+        Self { current: Arc::new(state), desk, epoch, saves, signals, half_changed }
     }
 
     /// Changes the state, and has it saved soon. Returns what `change` returns.
     ///
-    /// If `change` panics, the state is not saved any more; the panic ends the incarnation.
+    /// # Panics
+    ///
+    /// If `change` panics. The state is then never saved again, and the incarnation ends with that panic, also if your
+    /// code catches it.
     pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         // Invariant 1. Without the writer's copy, the change is made in place.
         let staged = lock(&self.desk.staged).value.take();
         drop(staged);
-        let returned = change(Arc::make_mut(&mut self.current));
+        let current = &mut self.current;
+        let returned = panics::observed(
+            || change(Arc::make_mut(current)),
+            |panic| {
+                self.desk.end(self.half_changed.clone());
+                self.signals.break_with(Exit::Panicked(panic));
+            },
+        );
         self.stage();
         returned
     }
@@ -196,16 +223,17 @@ impl<T: State + Clone + Sync> GroupCommit<T> {
         });
     }
 
-    /// Runs `effect` when all changes that were made so far are durable: here and at once if they are, and in the task
-    /// that saves otherwise. The effect is dropped if the incarnation ends before that.
+    /// Runs `effect` when all changes that were made so far are durable: here and at once if they are and no effect is still
+    /// to run, and in the task that saves otherwise. The effect is dropped if the incarnation ends before that.
     ///
-    /// Effects run in the order in which they were given, and one that blocks holds up the saves. An effect may run more
-    /// than once for one message if the message is redelivered.
+    /// Effects run in the order in which they were given. One that blocks holds up the saves, and one that panics ends the
+    /// incarnation. An effect may run more than once for one message if the message is redelivered.
     pub fn after_save(&self, effect: impl FnOnce() + Send + 'static) {
         let mut effect: Option<Effect> = Some(Box::new(effect));
         let is_due = {
             let mut staged = lock(&self.desk.staged);
-            let is_due = staged.end.is_none() && staged.durable >= staged.newest;
+            let is_next = staged.waiting.is_empty() && !staged.is_releasing;
+            let is_due = staged.end.is_none() && staged.durable >= staged.newest && is_next;
             // After a failed save it waits for the end of the incarnation (invariant 3).
             if !staged.is_closed && !is_due {
                 let number = staged.newest;
@@ -226,7 +254,8 @@ impl<T: State + Clone + Sync> GroupCommit<T> {
     /// If nothing is saved any more: a save has failed, or the incarnation is over.
     pub fn saved(&self) -> impl Future<Output = Result<(), NotSaved>> + Send + use<T> {
         let desk = self.desk.clone();
-        async move { desk.settled().await }
+        let wanted = desk.newest();
+        async move { desk.settled(wanted).await }
     }
 
     /// Whether all changes that were made so far are durable.
@@ -303,12 +332,22 @@ impl<T> Desk<T> {
         }
     }
 
-    /// Records that a change is durable. Returns what waited for it (invariant 2).
-    fn durable(&self, number: u64) -> Vec<Effect> {
+    /// Returns the number of the newest change.
+    fn newest(&self) -> u64 {
+        lock(&self.staged).newest
+    }
+
+    /// Records that a change is durable.
+    fn durable(&self, number: u64) {
+        lock(&self.staged).durable = number;
+    }
+
+    /// Takes the next effect that waits for no change any more (invariants 2 and 5).
+    fn next_due(&self) -> Option<Effect> {
         let mut staged = lock(&self.staged);
-        staged.durable = number;
-        let due = staged.waiting.partition_point(|(waits_for, _)| *waits_for <= number);
-        staged.waiting.drain(..due).map(|(_, effect)| effect).collect()
+        let is_due = staged.waiting.front().is_some_and(|(waits_for, _)| *waits_for <= staged.durable);
+        staged.is_releasing = is_due;
+        if is_due { staged.waiting.pop_front().map(|(_, effect)| effect) } else { None }
     }
 
     /// Records that nothing will be saved any more.
@@ -345,9 +384,8 @@ impl<T> Desk<T> {
         }
     }
 
-    /// Waits until the changes that were made so far are durable.
-    async fn settled(&self) -> Result<(), NotSaved> {
-        let wanted = lock(&self.staged).newest;
+    /// Waits until the change with this number is durable.
+    async fn settled(&self, wanted: u64) -> Result<(), NotSaved> {
         loop {
             let mut settled = pin!(self.is_settled.notified());
             settled.as_mut().enable();
@@ -365,6 +403,12 @@ impl<T> Desk<T> {
     }
 }
 
+impl<T: Send + Sync + 'static> Last for Desk<T> {
+    fn work(self: Arc<Self>) -> Work {
+        Box::pin(async move { self.settled(self.newest()).await.map_err(anyhow::Error::new) })
+    }
+}
+
 /// The task that saves.
 struct Writer<T> {
     desk: Arc<Desk<T>>,
@@ -372,31 +416,17 @@ struct Writer<T> {
     claimed: Option<Claimed>,
     /// Error for those that wait when it is dropped.
     ended: NotSaved,
+    signals: Arc<Signals>,
+    path: Arc<str>,
 }
 
 impl<T: State + Sync> Writer<T> {
     async fn write(mut self) {
-        let Some(claimed) = &mut self.claimed else { return };
-        while let Some((value, number)) = self.desk.next().await {
-            let encoded = value.encode();
-            drop(value);
-            let saved = match encoded {
-                Ok(bytes) => claimed.save(T::SCHEMA, bytes).await,
-                Err(wrong) => Err(claimed.not_encoded(wrong)),
-            };
-            if let Err(error) = saved {
-                self.desk.end(NotSaved::of(&error));
-                claimed.signals.break_with(sweep::failed(error.into()));
-                // The linked task goes on until the incarnation has its exit, and drops what waits then (invariant 3).
-                return std::future::pending().await;
-            }
-            for effect in self.desk.durable(number) {
-                // An abandoned incarnation has no effects any more.
-                if !claimed.signals.is_fenced() {
-                    effect();
-                }
-            }
-            self.desk.is_settled.notify_waiters();
+        if let Err((end, exit)) = self.save_all().await {
+            self.desk.end(end);
+            self.signals.break_with(exit);
+            // The linked task goes on until the incarnation has its exit, and drops what waits then (invariant 3).
+            return std::future::pending().await;
         }
         let claimed = self.claimed.take();
         let mut staged = lock(&self.desk.staged);
@@ -404,11 +434,44 @@ impl<T: State + Sync> Writer<T> {
             staged.claimed = claimed;
         }
     }
+
+    /// Saves until the service has left. Returns the error for those that wait, and the exit of the incarnation.
+    async fn save_all(&mut self) -> Result<(), (NotSaved, Exit)> {
+        let Some(claimed) = &mut self.claimed else { return Ok(()) };
+        let panicked = |panic| (self.ended.clone(), Exit::Panicked(panic));
+        while let Some((value, number)) = self.desk.next().await {
+            let encode = move || {
+                let encoded = value.encode();
+                drop(value);
+                encoded
+            };
+            let saved = match panics::catch_within(encode).map_err(panicked)? {
+                Ok(bytes) => claimed.save(T::SCHEMA, bytes).await,
+                Err(wrong) => Err(claimed.not_encoded(wrong)),
+            };
+            saved.map_err(|error| (NotSaved::of(&error), sweep::failed(error.into())))?;
+            self.desk.durable(number);
+            while let Some(effect) = self.desk.next_due() {
+                // An abandoned incarnation has no effects any more.
+                let is_fenced = self.signals.is_fenced();
+                let run = || if is_fenced { drop(effect) } else { effect() };
+                panics::catch_within(run).map_err(panicked)?;
+            }
+            self.desk.is_settled.notify_waiters();
+        }
+        Ok(())
+    }
 }
 
+/// Drops what waits. That happens in the linked task, when the exit of the incarnation is known.
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
         self.desk.end(self.ended.clone());
-        drop(self.desk.close());
+        let (value, waiting) = self.desk.close();
+        // Invariant 5.
+        drop_here(value, &self.path, "a state that was not saved");
+        for (_, effect) in waiting {
+            drop_here(effect, &self.path, "an effect that waited for a save");
+        }
     }
 }

@@ -18,6 +18,7 @@
 //! | `files/`, `sqlite`, `memory` | the stores |
 //! | `terms` | a store with its time limit, as services use it |
 //! | `claims`, `claimed` | the right of one incarnation to save, and the epochs of it |
+//! | `turns` | work on one key, one piece after the other |
 //! | `typed`, `group` | the checkpoint of a service; group commit |
 //! | `state`, `json` | values and their encoding |
 //! | `observed` | the seam for experiments |
@@ -36,6 +37,7 @@ mod sqlite;
 mod state;
 mod store;
 mod terms;
+mod turns;
 mod typed;
 
 pub use error::{CheckpointError, NotSaved, Problem, StoreError, SupersededBy};

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, named_params};
+use tokio::sync::Mutex;
 
-use crate::base::sync::lock;
 use crate::checkpoint::error::StoreError;
 use crate::checkpoint::store::{CheckpointStore, Claim, Record, Stamp, StoreFuture};
 
@@ -44,7 +44,7 @@ const STORED: &str = "SELECT epoch, saved_epoch, saved_sequence FROM regrow_chec
 /// CREATE TABLE regrow_checkpoints (
 ///     key            TEXT PRIMARY KEY NOT NULL,
 ///     epoch          INTEGER NOT NULL, -- number of the newest claim
-///     saved_epoch    INTEGER,          -- stamp of the newest save or discard
+///     saved_epoch    INTEGER,          -- stamp of the newest save or discard; NULL if there was none
 ///     saved_sequence INTEGER,
 ///     schema         INTEGER,          -- version of the value's format
 ///     checksum       INTEGER,          -- CRC-32 of the value; NULL is not checked, for values that are edited by hand
@@ -75,7 +75,8 @@ pub struct SqliteStore {
 }
 
 struct Database {
-    connection: Mutex<Connection>,
+    /// Locked before a thread for blocking work is taken: work that waits for the connection takes none.
+    connection: Arc<Mutex<Connection>>,
     /// `/var/lib/shop.db`, or `in memory`.
     place: String,
 }
@@ -119,10 +120,11 @@ impl SqliteStore {
             connection.execute_batch(CREATE)
         };
         prepare().map_err(|error| fault(&place, "open", error))?;
-        Ok(Self { database: Arc::new(Database { connection: Mutex::new(connection), place }) })
+        Ok(Self { database: Arc::new(Database { connection: Arc::new(Mutex::new(connection)), place }) })
     }
 
-    /// Does blocking work in a thread for such work. It goes on if the caller is dropped.
+    /// Does blocking work in a thread for such work, one piece at a time. Work that has begun goes on if the caller is
+    /// dropped.
     fn blocking<'a, T: Send + 'static>(
         &'a self,
         doing: &'static str,
@@ -130,8 +132,9 @@ impl SqliteStore {
     ) -> StoreFuture<'a, T> {
         let database = self.database.clone();
         Box::pin(async move {
+            let mut connection = database.connection.clone().lock_owned().await;
             let done = tokio::task::spawn_blocking(move || {
-                work(&mut lock(&database.connection)).unwrap_or_else(|error| Err(fault(&database.place, doing, error)))
+                work(&mut connection).unwrap_or_else(|error| Err(fault(&database.place, doing, error)))
             });
             match done.await {
                 Ok(done) => done,
@@ -215,9 +218,13 @@ impl fmt::Debug for SqliteStore {
 
 fn claimed(row: &Row<'_>) -> rusqlite::Result<(Claim, Option<u32>)> {
     let value: Option<Arc<[u8]>> = row.get("value")?;
-    let latest = match (stamp(row)?, value) {
-        (Some(stamp), Some(bytes)) => Some(Record { stamp, schema: row.get("schema")?, bytes }),
-        (None, _) | (_, None) => None,
+    let latest = match value {
+        // A value without a stamp was put there by hand, and is older than each save.
+        Some(bytes) => {
+            let stamp = stamp(row)?.unwrap_or(Stamp { epoch: 0, sequence: 0 });
+            Some(Record { stamp, schema: row.get("schema")?, bytes })
+        }
+        None => None,
     };
     Ok((Claim { epoch: row.get("epoch")?, latest }, row.get("checksum")?))
 }

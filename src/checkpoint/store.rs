@@ -41,7 +41,8 @@ pub trait CheckpointStore: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Names the store in errors and logs: `the directory /var/lib/shop`.
+    /// Names the store in errors and logs: `the directory /var/lib/shop`. Experiments take stores with the same name for the
+    /// same store.
     fn describe(&self) -> String;
 }
 

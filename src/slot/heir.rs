@@ -115,12 +115,15 @@ impl<M: Send + 'static> Slot<M> {
             } else if let Some(in_hand) = &mut front.in_hand {
                 let beside = in_hand.spare.get_or_insert_default();
                 beside.change.replace(change)
-            } else if signals.is_between_messages() {
-                made = Some(self.made(&mut front, change, signals.origin().generation));
-                None
             } else {
+                // Set before UP is read. The incarnation sets UP before it reads this mark, so one of the two sees the other.
                 signals.set_keeps_later();
-                front.heir_or_new().waiting.replace(change)
+                if signals.is_between_messages() {
+                    made = Some(self.made(&mut front, change, signals.origin().generation));
+                    None
+                } else {
+                    front.heir_or_new().waiting.replace(change)
+                }
             }
         };
         self.drop_change(unused);

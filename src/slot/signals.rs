@@ -348,7 +348,6 @@ impl Signals {
         self.signals.fetch_or(OVER, Ordering::AcqRel);
         if let Some(extras) = self.extras_after_signal() {
             extras.tasks.close(exit);
-            drop(self.take_last_work());
             if let Some(monitors) = extras.monitors.get() {
                 monitors.end(&self.home().map_or_else(|| "".into(), |home| home.path()));
             }

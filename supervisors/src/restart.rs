@@ -115,7 +115,8 @@ impl Core {
         let is_success = ended.is_proven || has_lasted(&policy, self.meter.budget().period(), ready_for);
         let history = child.history_mut();
         let over_rate = history.take_overrate();
-        history.parks_for_kept = matches!(kept_then, Some(KeptThen::Park(_)));
+        let parks = matches!(kept_then, Some(KeptThen::Park(_)));
+        history.parks_for_kept = parks || (history.parks_for_kept && history.is_half_open);
         if is_success {
             history.reset();
         }

@@ -198,7 +198,9 @@ fn a_child_whose_kept_value_is_set_aside_is_parked_or_goes_on_as_its_policy_says
                 .budget(Intensity::unlimited())
                 .child(keeper("a", 3).policy(backoff.clone().kept(parks.clone())))
                 .child(keeper("b", 7).policy(backoff.kept(KeptRule::new(2))))
-                .child(keeper("c", 5).policy(Policy::default().kept(parks)))
+                .child(keeper("c", 5).policy(Policy::default().kept(parks.clone())))
+                // Its probes fail too, and stay on the schedule of the rule about the value.
+                .child(keeper("d", 2).policy(Policy::default().kept(parks).on_give_up(GiveUp::park(7 * SEC))))
         };
         let simulation = killing("app/*", tree);
         without_alarms(&simulation, 0..6);

@@ -327,3 +327,33 @@ async fn five_lives_each_begin_with_the_last_value_also_of_100_mib() {
         expected = Some(grown);
     }
 }
+
+// Found by reading: each claim and save that gave up left a thread behind that waited for the lock, up to the last one that
+// tokio has.
+#[test]
+fn a_lock_that_another_process_holds_for_ever_takes_one_thread_and_not_all() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::open(directory.path()).unwrap();
+    let lock = runtime.block_on(async {
+        assert_eq!(store.claim("held").await.unwrap().epoch, 1);
+        let lock = fs::File::open(directory.path().join("+held/lock")).unwrap();
+        fs4::FileExt::lock(&lock).unwrap();
+        for attempt in 1..=5 {
+            let mut save = Box::pin(store.save("held", record(1, attempt, "x")));
+            let mut claim = Box::pin(store.claim("held"));
+            tokio::select! {
+                biased;
+                _ = &mut save => panic!("it is locked"),
+                _ = &mut claim => panic!("it is locked"),
+                () = crate::common::tree::turns(10) => {}
+            }
+        }
+        let other = crate::common::tree::soon("another key", store.claim("other")).await;
+        assert_eq!(other.unwrap().epoch, 1);
+        lock
+    });
+    drop(lock);
+    // The work that had begun is done.
+    runtime.block_on(async { assert_eq!(store.claim("held").await.unwrap().latest.unwrap().stamp.sequence, 1) });
+}

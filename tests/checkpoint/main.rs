@@ -11,10 +11,12 @@ mod damaged;
 mod figures;
 mod files;
 mod group;
+mod hostile;
 mod late;
 mod lives;
 mod race;
 mod schemas;
+mod sessions;
 #[cfg(feature = "checkpoint-sqlite")]
 mod sqlite;
 mod stops;

@@ -103,3 +103,49 @@ async fn a_database_that_another_connection_holds_is_an_error_after_its_time() {
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(store.claim(KEY).await.unwrap().epoch, 1);
 }
+
+#[test]
+fn work_that_waits_for_the_connection_takes_no_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let mut other = Connection::open(&path).unwrap();
+    runtime.block_on(async {
+        let held = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+        let claims: Vec<_> = (0..5)
+            .map(|key| {
+                let store = store.clone();
+                tokio::spawn(async move { store.claim(&key.to_string()).await.unwrap().epoch })
+            })
+            .collect();
+        crate::common::tree::turns(10).await;
+        crate::common::tree::soon("another thread", tokio::task::spawn_blocking(|| ())).await.unwrap();
+        assert!(claims.iter().all(|claim| !claim.is_finished()));
+        drop(held);
+        for claim in claims {
+            assert_eq!(crate::common::tree::soon("a claim", claim).await.unwrap(), 1);
+        }
+    });
+}
+
+// Found by reading: a value that was put there by hand was taken for none, and the first save replaced it.
+#[tokio::test]
+async fn a_value_that_was_put_there_by_hand_is_the_first_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    let insert =
+        "INSERT INTO regrow_checkpoints (key, epoch, schema, value) VALUES ('a', 0, 2, CAST('by hand' AS BLOB))";
+    other.execute(insert, []).unwrap();
+    let claim = store.claim("a").await.unwrap();
+    let latest = claim.latest.unwrap();
+    assert_eq!((claim.epoch, latest.schema, &*latest.bytes), (1, 2, b"by hand".as_slice()));
+    store.save("a", record(1, 1, "one")).await.unwrap();
+    assert_eq!(store.claim("a").await.unwrap().latest, Some(record(1, 1, "one")));
+    // Without a schema the store cannot know what it is, and says so.
+    other.execute("UPDATE regrow_checkpoints SET schema = NULL", []).unwrap();
+    let error = store.claim("a").await.unwrap_err().to_string();
+    assert!(error.contains("schema"), "{error}");
+}

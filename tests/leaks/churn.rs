@@ -13,6 +13,7 @@ use regrow::{
 };
 
 use crate::lives::{HOUR, MS, Msg, One, Plain, endless, job, lives_one_more, one, thread};
+use crate::state::{Save, saver};
 
 /// How many rounds go on at the same time.
 const HANDS: u64 = 8;
@@ -75,6 +76,7 @@ impl Churn {
                 churn.services(number).await;
                 churn.others(number).await;
                 churn.refused(number).await;
+                churn.state(number).await;
                 churn.crowd(number).await;
                 churn.subtrees(number).await;
                 churn.desk(number).await;
@@ -158,6 +160,27 @@ impl Churn {
         self.pool.terminate_child(&first).await.unwrap();
         self.pool.terminate_child(&second).await.unwrap();
         self.up(job(&format!("done-{round}")).restart(Restart::Temporary)).await;
+    }
+
+    /// A service that keeps values and saves its state, fails and is killed, and claims its checkpoint again and again.
+    async fn state(&self, round: u64) {
+        let policy = Policy::default().budget(Intensity::unlimited());
+        let name = self.up(saver(&format!("saver-{round}"), round % HANDS).policy(policy)).await;
+        let handle: Handle<Save> = self.pool.lookup(&name).unwrap();
+        let mut watch = handle.watch();
+        for generation in 1..=3 {
+            let pages = handle.call(Save::Page).await.unwrap();
+            handle.call(Save::Turn).await.unwrap();
+            assert_eq!(handle.call(Save::Page).await.unwrap(), pages + 1);
+            match generation {
+                1 => handle.cast(Save::Fail).unwrap(),
+                2 => handle.kill().unwrap(),
+                _ => break,
+            }
+            watch.wait_for(|status| status.generation > generation).await.unwrap();
+        }
+        handle.call(Save::Discard).await.unwrap();
+        self.pool.terminate_child(&name).await.unwrap();
     }
 
     /// What is refused, fails, or is not wanted.

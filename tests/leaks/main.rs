@@ -5,6 +5,7 @@
 
 mod churn;
 mod lives;
+mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -18,6 +18,7 @@ mod functions;
 mod idle;
 mod keeping;
 mod kept_ends;
+mod kept_hostile;
 mod kept_poison;
 mod kept_race;
 mod kept_survives;

@@ -42,8 +42,8 @@ pub(super) struct History {
     pub(super) probe_before: Duration,
     /// Whether it was parked, and has not lasted since.
     pub(super) is_half_open: Option<Tri>,
-    /// Whether its kept value was set aside, and its policy parks it for that.
-    pub(super) parks_for_kept: bool,
+    /// Whether it is parked because its kept value was set aside, or has not lasted since. `None`: no.
+    pub(super) parks_for_kept: Option<Tri>,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +69,7 @@ impl History {
         if self.half_open() == Tri::Yes {
             self.is_half_open = Some(Tri::Maybe);
         }
+        self.parks_for_kept = self.parks_for_kept.map(|_| Tri::Maybe);
     }
 }
 

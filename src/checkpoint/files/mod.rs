@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::checkpoint::error::StoreError;
 use crate::checkpoint::store::{CheckpointStore, Claim, Record, Stamp, StoreFuture};
+use crate::checkpoint::turns::Turns;
 use entry::Entry;
 use fault::fault;
 use format::Content;
@@ -48,6 +49,9 @@ use format::Content;
 #[derive(Debug, Clone)]
 pub struct FileStore {
     root: Arc<Path>,
+    /// Of the tasks of this process, one at a time has a thread for a key. So a lock that another process holds for long
+    /// takes one of tokio's threads for blocking work, and not all.
+    turns: Turns,
     accept_previous: bool,
 }
 
@@ -64,7 +68,7 @@ impl FileStore {
         // Absolute: the process may change its working directory.
         let root = std::path::absolute(root).map_err(|error| fault("find", root, error))?;
         entry::check_directory(&root)?;
-        Ok(Self { root: root.into(), accept_previous: false })
+        Ok(Self { root: root.into(), turns: Turns::default(), accept_previous: false })
     }
 
     /// Uses the value before the latest if the latest is damaged. **What was saved last is lost then.**
@@ -77,17 +81,24 @@ impl FileStore {
         self
     }
 
-    /// Does blocking work in a thread for such work. It goes on if the caller is dropped.
+    /// Does blocking work in a thread for such work, when no other task works on the key. Work that has begun goes on if
+    /// the caller is dropped.
     fn blocking<'a, T: Send + 'static>(
         &'a self,
         key: &'a str,
         work: impl FnOnce(&Path, &str, bool) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'a, T> {
-        let (root, key, accept_previous) = (self.root.clone(), key.to_owned(), self.accept_previous);
+        let (root, turn, accept_previous) = (self.root.clone(), self.turns.of(key), self.accept_previous);
+        let key = key.to_owned();
         Box::pin(async move {
             // What is logged on that thread is said of this incarnation.
             let span = tracing::Span::current();
-            match tokio::task::spawn_blocking(move || span.in_scope(|| work(&root, &key, accept_previous))).await {
+            let my_turn = turn.lock_owned().await;
+            let work = move || {
+                let _my_turn = my_turn;
+                span.in_scope(|| work(&root, &key, accept_previous))
+            };
+            match tokio::task::spawn_blocking(work).await {
                 Ok(done) => done,
                 Err(ended) => {
                     Err(StoreError::Failed(anyhow::Error::new(ended).context("the work of the store ended early")))

@@ -3,11 +3,13 @@
 //!
 //! The invariants are those of `signals.rs`.
 
+use std::sync::Arc;
+
 use regrow_supervisors::Exit;
 
 use crate::base::sync::lock;
 use crate::slot::fact::Fact;
-use crate::slot::last_work::{LastWork, Work};
+use crate::slot::last_work::{Last, LastWork, Work};
 use crate::slot::signals::{BROKEN, KILL, LEAVE, LEAVING_TOLD, OVER, REMAINS_TOLD, STOP, Signals};
 
 impl Signals {
@@ -75,11 +77,10 @@ impl Signals {
         }
     }
 
-    /// Adds work that the incarnation does last if it ends in order, within its shutdown time. The code of the work must
-    /// not block, and must not panic.
+    /// Adds work that the incarnation does last if it ends in order, within its shutdown time.
     #[allow(dead_code, reason = "only checkpoints call it, and they are a feature")]
-    pub(crate) fn do_last(&self, work: Work) {
-        self.extras().last_work.get_or_init(LastWork::default).add(work);
+    pub(crate) fn do_last(&self, last: &Arc<dyn Last>) {
+        self.extras().last_work.get_or_init(LastWork::default).add(last);
     }
 
     /// Takes the work that is to be done last.

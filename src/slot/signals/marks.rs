@@ -86,7 +86,7 @@ impl Signals {
         !self.has(KEPT_ANEW) && self.set_first(KEPT_ANEW)
     }
 
-    /// Records that it has a change of what is kept that belongs to no message.
+    /// Records that it may have a change of what is kept that belongs to no message.
     pub(crate) fn set_keeps_later(&self) {
         self.signals.fetch_or(KEEPS_LATER, Ordering::AcqRel);
     }

@@ -166,4 +166,5 @@ pub(crate) struct Enrolled {
     pub(crate) steps: u32,
     pub(crate) left: Option<BudgetLeft>,
     pub(crate) is_half_open: bool,
+    pub(crate) is_parked_for_kept: bool,
 }

@@ -158,7 +158,7 @@ async fn damage_without_an_intact_previous_value_is_an_error_in_any_case() {
     for store in [place.open(), place.open().accept_previous()] {
         let error = store.claim(KEY).await.unwrap_err();
         assert!(matches!(error, StoreError::Damaged { has_previous: false, .. }), "{error}");
-        assert!(error.to_string().contains("there is no value before it"), "{error}");
+        assert!(error.to_string().contains("There is no value before it"), "{error}");
     }
 }
 

@@ -17,7 +17,7 @@ pub enum StoreError {
     Superseded {
         /// Epoch of the newest claim.
         epoch: u64,
-        /// Stamp of the stored value, if one is stored.
+        /// Stamp of the stored value, or of the discard that removed it, if there is one.
         stored: Option<Stamp>,
     },
     /// The stored value is damaged: it does not have the length or the checksum that it was written with.

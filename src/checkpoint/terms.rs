@@ -12,6 +12,9 @@ use crate::checkpoint::store::{CheckpointStore, Claim, Stamp};
 pub const DEFAULT_STORE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A store, and the terms on which services use it. Clones are cheap, and use the same store.
+///
+/// Make one for each store, and give clones of it to all services: then an error can name the service of this process that
+/// has the same key. A key is taken by one service at a time, and the next claim ends the right of the one before.
 #[derive(Clone)]
 pub struct Checkpoints {
     pub(super) store: Arc<dyn CheckpointStore>,

@@ -22,7 +22,7 @@ pub enum StoreError {
     },
     /// The stored value is damaged: it does not have the length or the checksum that it was written with.
     Damaged {
-        /// Where it is stored, and what is wrong with it.
+        /// Where it is stored, what is wrong with it, and what to do.
         what: String,
         /// Whether the value before it is intact.
         has_previous: bool,
@@ -36,11 +36,10 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Superseded { epoch, stored: Some(stored) } => {
-                write!(f, "superseded: epoch {epoch} has been claimed, and the stored value has {stored}")
+                write!(f, "superseded: epoch {epoch} has been claimed, and the newest save has {stored}")
             }
             Self::Superseded { epoch, stored: None } => write!(f, "superseded: epoch {epoch} has been claimed"),
-            Self::Damaged { what, has_previous: true } => write!(f, "{what}. The value before it is intact"),
-            Self::Damaged { what, has_previous: false } => write!(f, "{what}. There is no value before it"),
+            Self::Damaged { what, has_previous: _ } => f.write_str(what),
             Self::Failed(error) => write!(f, "{error:#}"),
         }
     }

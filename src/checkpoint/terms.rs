@@ -28,7 +28,7 @@ impl Checkpoints {
         Self { store: Arc::new(store), limit: DEFAULT_STORE_LIMIT, claims: Claims::default() }
     }
 
-    /// Sets the longest time that a claim or a save waits for the store.
+    /// Sets the longest time that a claim or a save waits for the store. With zero, every claim fails.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -37,7 +37,8 @@ impl Checkpoints {
 
     /// Removes the value of a key: for a value that no program can read any more, and for a service that is no more.
     ///
-    /// It claims the key. A service that holds it can save no more: its next save fails as superseded.
+    /// It claims the key. A service that holds it can save no more: its next save fails as superseded. A damaged value
+    /// cannot be claimed, and so not be removed like this: its error says what to do.
     ///
     /// # Errors
     ///

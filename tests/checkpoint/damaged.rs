@@ -39,7 +39,7 @@ async fn a_damaged_value_fails_the_start_and_the_error_says_where_and_what_to_do
     let text = format!("{:#}", anyhow::Error::new(error));
     assert!(text.contains("checkpoint `app/tally` in the directory "), "{text}");
     assert!(text.contains(file.to_str().unwrap()), "{text}");
-    assert!(text.contains("The value before it is intact") && text.contains("`accept_previous`"), "{text}");
+    assert!(text.contains("the value before it is intact") && text.contains("`accept_previous`"), "{text}");
     assert_eq!(fs::read(&file).unwrap(), before, "the files stay as they are");
 }
 

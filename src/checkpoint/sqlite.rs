@@ -255,7 +255,7 @@ fn fault(place: &str, doing: &str, error: rusqlite::Error) -> StoreError {
     StoreError::Failed(anyhow::Error::new(error).context(format!("cannot {doing} `{place}`{advice}")))
 }
 
-/// What to do about a file that SQLite cannot open, for which it gives no reason.
+/// Advice about a file that SQLite cannot open, for which it gives no reason.
 fn cannot_open(place: &Path) -> &'static str {
     // For a file without a directory in its name, that is the working directory.
     let directory = place.parent().filter(|directory| !directory.as_os_str().is_empty());

@@ -197,8 +197,7 @@ impl Driver {
                 attempt: attempt.map(Attempt::number),
                 steps: why.as_ref().map_or(0, |why| why.steps),
                 left: why.as_ref().and_then(|why| why.budget),
-                is_half_open: why.as_ref().is_some_and(|why| why.is_half_open),
-                is_parked_for_kept: why.is_some_and(|why| why.is_parked_for_kept),
+                is_half_open: why.is_some_and(|why| why.is_half_open),
             }
         };
         Seen::Roll(Box::new(Roll {

@@ -166,5 +166,4 @@ pub(crate) struct Enrolled {
     pub(crate) steps: u32,
     pub(crate) left: Option<BudgetLeft>,
     pub(crate) is_half_open: bool,
-    pub(crate) is_parked_for_kept: bool,
 }

@@ -58,7 +58,7 @@ pub(crate) struct History {
     pub(crate) probes: Steps,
     /// Whether the child is parked, or on probation after that.
     pub(crate) is_half_open: bool,
-    /// Whether it is parked because its kept value was set aside, or on probation after that.
+    /// Whether it is parked because its kept value was set aside.
     pub(crate) parks_for_kept: bool,
     /// The number of lives in a row that began with the kept value of the present one and ended by their own fault.
     pub(crate) kept_failed: u32,
@@ -161,8 +161,8 @@ impl History {
         if let Some(failures) = &mut self.failures {
             failures.over_rate = None;
         }
+        self.parks_for_kept = false;
         if !self.is_half_open {
-            self.parks_for_kept = false;
             self.probes = Steps::default();
         }
     }
@@ -179,7 +179,7 @@ impl History {
     /// Forgets every failure.
     pub(crate) fn clear(&mut self) {
         (self.died, self.unready, self.probes) = Default::default();
-        (self.is_half_open, self.parks_for_kept, self.given_up) = (false, false, None);
+        (self.is_half_open, self.given_up) = (false, None);
         self.forget_failures();
     }
 

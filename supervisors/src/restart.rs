@@ -115,12 +115,10 @@ impl Core {
         let is_success = ended.is_proven || has_lasted(&policy, self.meter.budget().period(), ready_for);
         let history = child.history_mut();
         let over_rate = history.take_overrate();
+        history.parks_for_kept = matches!(kept_then, Some(KeptThen::Park(_)));
         if is_success {
             history.reset();
         }
-        // A child stays on the schedule that it was parked on until a life is a success.
-        history.parks_for_kept &= history.is_half_open;
-        history.parks_for_kept |= matches!(kept_then, Some(KeptThen::Park(_)));
         history.cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule, at: now });
         // Invariant 3.
         if history.is_half_open && matches!(then, RuleAction::Restart | RuleAction::RestartGroup) {

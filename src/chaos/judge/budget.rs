@@ -57,7 +57,7 @@ impl SupervisorView {
             let is_due = match call.then {
                 RuleAction::Park => true,
                 RuleAction::Restart | RuleAction::RestartGroup => {
-                    child.history.parks_for_kept() != Tri::No
+                    child.history.parks_for_kept
                         || call.is_probation != Tri::No
                         || (parks && self.may_be_spent(path, at))
                 }

@@ -42,8 +42,8 @@ pub(super) struct History {
     pub(super) probe_before: Duration,
     /// Whether it was parked, and has not lasted since.
     pub(super) is_half_open: Option<Tri>,
-    /// Whether its kept value was set aside and its policy parks it for that, and it has not lasted since.
-    pub(super) parks_for_kept: Option<Tri>,
+    /// Whether its kept value was set aside, and its policy parks it for that.
+    pub(super) parks_for_kept: bool,
 }
 
 #[derive(Debug, Default)]
@@ -59,10 +59,6 @@ impl History {
         self.is_half_open.unwrap_or(Tri::No)
     }
 
-    pub(super) fn parks_for_kept(&self) -> Tri {
-        self.parks_for_kept.unwrap_or(Tri::No)
-    }
-
     /// Makes the history uncertain, because the supervisor may have forgotten it.
     pub(super) fn blur(&mut self) {
         for account in [&mut self.died, &mut self.unready] {
@@ -72,9 +68,6 @@ impl History {
         self.probes.least = 0;
         if self.half_open() == Tri::Yes {
             self.is_half_open = Some(Tri::Maybe);
-        }
-        if self.parks_for_kept() == Tri::Yes {
-            self.parks_for_kept = Some(Tri::Maybe);
         }
     }
 }

@@ -243,18 +243,8 @@ fn between(least: Duration, most: Duration) -> String {
 impl History {
     /// Returns the least and the greatest time until the next probe.
     fn take_probe(&mut self, spec: &ChildSpec, is_certain: bool) -> (Duration, Duration) {
-        let curve = |for_kept| {
-            let backoff = reading::probes(&spec.policy_rule(), for_kept);
-            reading::delays(&backoff, self.probes, self.probe_before)
-        };
-        let (least, most) = match self.parks_for_kept() {
-            Tri::Yes => curve(true),
-            Tri::No => curve(false),
-            Tri::Maybe => {
-                let (kept, other) = (curve(true), curve(false));
-                (kept.0.min(other.0), kept.1.max(other.1))
-            }
-        };
+        let backoff = reading::probes(&spec.policy_rule(), self.parks_for_kept);
+        let (least, most) = reading::delays(&backoff, self.probes, self.probe_before);
         self.probes.take(is_certain);
         self.probe_before = self.probe_before.max(most);
         (least, most)
@@ -273,7 +263,7 @@ impl History {
             }
             Tri::No => {}
         }
-        (self.is_half_open, self.parks_for_kept) = (None, None);
+        self.is_half_open = None;
         for account in [&mut self.died, &mut self.unready] {
             (account.steps, account.before) = (Steps::exactly(0), Duration::ZERO);
         }

@@ -100,7 +100,6 @@ impl SupervisorView {
         child.history.died.steps = if enrolled.steps == 0 { Steps::exactly(0) } else { child.history.died.steps };
         child.history.probes.most = if enrolled.is_half_open { 64 } else { 0 };
         child.history.is_half_open = enrolled.is_half_open.then_some(Tri::Yes);
-        child.history.parks_for_kept = enrolled.is_parked_for_kept.then_some(Tri::Yes);
         if enrolled.steps == 0 && !enrolled.is_half_open {
             (child.history.died.before, child.history.unready.before) = (Duration::ZERO, Duration::ZERO);
         }

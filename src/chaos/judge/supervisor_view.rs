@@ -9,7 +9,7 @@ use regrow_supervisors::{AutoShutdown, Exit, Intensity, StopOrder, Strategy};
 use crate::chaos::judge::child::{Call, Child, Held, Life, Units};
 use crate::chaos::judge::clock::Clock;
 use crate::chaos::judge::needs::Ties;
-use crate::chaos::judge::reading::{Phase, Scope, Tri};
+use crate::chaos::judge::reading::{Phase, Scope};
 use crate::chaos::judge::{Claim, Violation};
 use crate::tree::paths::name_of;
 use crate::tree::statements::{Seen, What};
@@ -162,7 +162,7 @@ impl SupervisorView {
             What::Renewed => self.renewed(path, at, found),
             // What follows is as for an order.
             What::TooManyFailures => child.is_ordered = child.spec.policy_rule().failure_rate.is_some(),
-            What::KeptSetAside => child.history.parks_for_kept = Some(Tri::Yes),
+            What::KeptSetAside => child.history.parks_for_kept = true,
             What::Missed => self.missed(path, at, found),
             What::Rests => self.rests(path, at, found),
             What::Forgotten => {
@@ -203,13 +203,7 @@ impl SupervisorView {
         (child.may_start, child.may_stop) = (false, false);
         let by_order = child.is_ordered;
         child.is_ordered &= child.orders > 0;
-        child.history.parks_for_kept = match (child.history.half_open(), child.history.parks_for_kept) {
-            (Tri::No, _) => None,
-            (Tri::Maybe, Some(_)) => Some(Tri::Maybe),
-            (Tri::Maybe, None) => None,
-            // On probation it stays on the schedule that it was parked on.
-            (Tri::Yes, parks) => parks,
-        };
+        child.history.parks_for_kept = false;
         child.life = Some(Life { by_order, ..Life::begun(Some(attempt), number) });
     }
 

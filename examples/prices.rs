@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A crash loses the message in hand and nothing else. Then a wrong price gets into the map that is kept, and each life
-//! that begins with it fails. After three of them in a row the map is set aside, and the service begins empty:
+//! that begins with it fails. After three of them in a row the map is set aside, and the service begins empty. A start that
+//! fails takes no number, so each of these tries is life 3. Ages differ:
 //!
 //! ```text
 //! life 1 begins with no prices

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::checkpoint::store::Stamp;
+use crate::error::Interruption;
+use crate::error::unavailable::PeerUnavailable;
 
 /// Reason for which a store did not do its work.
 #[derive(Debug)]
@@ -15,17 +17,18 @@ pub enum StoreError {
     Superseded {
         /// Epoch of the newest claim.
         epoch: u64,
-        /// Stamp of the stored value, if one is stored.
+        /// Stamp of the stored value, or of the discard that removed it, if there is one.
         stored: Option<Stamp>,
     },
     /// The stored value is damaged: it does not have the length or the checksum that it was written with.
     Damaged {
-        /// Where it is stored, and what is wrong with it.
+        /// Where it is stored, what is wrong with it, and what to do.
         what: String,
         /// Whether the value before it is intact.
         has_previous: bool,
     },
-    /// Any other fault: no room, no access, no connection.
+    /// Any other fault: no room, no access, no connection. It can be downcast to what the store got, for instance an
+    /// [`io::Error`](std::io::Error).
     Failed(anyhow::Error),
 }
 
@@ -33,26 +36,35 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Superseded { epoch, stored: Some(stored) } => {
-                write!(f, "superseded: epoch {epoch} has been claimed, and the stored value has {stored}")
+                write!(f, "superseded: epoch {epoch} has been claimed, and the newest save has {stored}")
             }
             Self::Superseded { epoch, stored: None } => write!(f, "superseded: epoch {epoch} has been claimed"),
-            Self::Damaged { what, has_previous: true } => write!(f, "{what}; the value before it is intact"),
-            Self::Damaged { what, has_previous: false } => write!(f, "{what}, and there is no value before it"),
+            Self::Damaged { what, has_previous: _ } => f.write_str(what),
             Self::Failed(error) => write!(f, "{error:#}"),
         }
     }
 }
 
+/// The text has all causes, so that one line tells them. None is told again as a source, except what decides about the
+/// message in hand.
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Superseded { .. } | Self::Damaged { .. } => None,
-            Self::Failed(error) => error.source(),
+            Self::Failed(error) => deciding_cause(error),
         }
     }
 }
 
+/// The cause for which an end is no fault of the message in hand, if there is one.
+fn deciding_cause(error: &anyhow::Error) -> Option<&(dyn Error + 'static)> {
+    error.chain().find(|cause| cause.is::<PeerUnavailable>() || cause.is::<Interruption>())
+}
+
 /// Error of a claim, a save or a discard. It names the key and the store.
+///
+/// Its text has all causes. To look for one in code, match [`problem`](Self::problem): the errors in it can be
+/// downcast.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct CheckpointError {
@@ -151,7 +163,7 @@ impl Error for CheckpointError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.problem {
             Problem::Store(error) => error.source(),
-            Problem::Encode(error) | Problem::Decode(error) => error.source(),
+            Problem::Encode(error) | Problem::Decode(error) => deciding_cause(error),
             Problem::TimedOut(_) | Problem::NewerSchema { .. } => None,
         }
     }

@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 
 use crate::checkpoint::state::State;
 
-/// A value that is saved as JSON, with the version of its format. It is used like the value in it, which is `.0`.
+/// A value that is saved as JSON, with the version of its format. It is used like the value in it, which is `.0`. A number
+/// in a [`GroupCommit`](crate::checkpoint::GroupCommit) is `**count`, through both.
 ///
 /// A field that is added with `#[serde(default)]` needs no new version: the values of older programs can be read. For any
 /// other change raise `SCHEMA`, and implement [`State`] to read the older versions, which shows how. A start that finds

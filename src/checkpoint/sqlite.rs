@@ -252,12 +252,25 @@ fn fault(place: &str, doing: &str, error: rusqlite::Error) -> StoreError {
             let what = format!("`{place}` {flaw}: {error}. Restore the file");
             return StoreError::Damaged { what, has_previous: false };
         }
-        Some(ErrorCode::DiskFull) => " (there is no room: free some, and save again)",
+        Some(ErrorCode::DiskFull) => " (there is no room: free some)",
         Some(ErrorCode::SystemIoFailure) => " (the disk failed, or there is no room for the files of the database)",
         Some(ErrorCode::ReadOnly) => " (let this process write to the file and to its directory)",
-        Some(ErrorCode::CannotOpen) => " (create its directory, or mount the volume that should hold it)",
+        Some(ErrorCode::CannotOpen) => cannot_open(Path::new(place)),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => " (another connection writes for too long)",
         _ => "",
     };
     StoreError::Failed(anyhow::Error::new(error).context(format!("cannot {doing} `{place}`{advice}")))
+}
+
+/// Advice about a file that SQLite cannot open, for which it gives no reason.
+fn cannot_open(place: &Path) -> &'static str {
+    // For a file without a directory in its name, that is the working directory.
+    let directory = place.parent().filter(|directory| !directory.as_os_str().is_empty());
+    match directory {
+        _ if place.is_dir() => " (it is a directory: name a file in it)",
+        Some(directory) if directory.try_exists().is_ok_and(|exists| !exists) => {
+            " (create its directory, or mount the volume that should hold it)"
+        }
+        Some(_) | None => " (let this process read and write the file and its directory)",
+    }
 }

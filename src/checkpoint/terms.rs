@@ -12,6 +12,9 @@ use crate::checkpoint::store::{CheckpointStore, Claim, Stamp};
 pub const DEFAULT_STORE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A store, and the terms on which services use it. Clones are cheap, and use the same store.
+///
+/// Make one for each store, and give clones of it to all services: then an error can name the service of this process that
+/// has the same key. A key is taken by one service at a time, and the next claim ends the right of the one before.
 #[derive(Clone)]
 pub struct Checkpoints {
     pub(super) store: Arc<dyn CheckpointStore>,
@@ -25,7 +28,7 @@ impl Checkpoints {
         Self { store: Arc::new(store), limit: DEFAULT_STORE_LIMIT, claims: Claims::default() }
     }
 
-    /// Sets the longest time that a claim or a save waits for the store.
+    /// Sets the longest time that a claim or a save waits for the store. With zero, every claim fails.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -36,6 +39,7 @@ impl Checkpoints {
     ///
     /// It claims the key. A service that holds it can save no more: its next save fails as superseded. The number of the
     /// newest claim stays stored, so each key that was ever used takes a little room: a folder with two small files, or a row.
+    /// A damaged value cannot be claimed, and so not be removed like this: its error says what to do.
     ///
     /// # Errors
     ///

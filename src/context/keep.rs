@@ -114,7 +114,9 @@ impl<S: crate::Service> Context<S> {
     ///
     /// # A value that ends its lives
     ///
-    /// A value with which several lives in a row fail is set aside: see [`Policy::kept`](field@crate::Policy::kept).
+    /// A value with which three lives in a row fail is set aside, and the next one begins without it. That takes a budget
+    /// that forgives four restarts, and the default one forgives one. [`Policy::kept`](field@crate::Policy::kept) sets
+    /// another number or parks the service, and [`state`](crate::state#the-heir) says how to get out of that.
     pub fn keep<T: Send + Sync + 'static>(&self, value: T) {
         self.inner.keep(value, None);
     }

@@ -22,7 +22,8 @@ impl fmt::Display for KeptError {
         let (path, found, wanted) = (&self.path, short_type(self.found), short_type(self.wanted));
         write!(
             f,
-            "`{path}` keeps a `{found}`, and not a `{wanted}`: ask for the type that it keeps, or forget the value"
+            "`{path}` keeps a `{found}`, and not a `{wanted}`: ask for the type that it keeps, or drop the value \
+             with `forget_kept`"
         )
     }
 }

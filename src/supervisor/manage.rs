@@ -114,8 +114,9 @@ impl SupervisorHandle {
 
     /// Starts a child now that is parked, has ended for good ([`GiveUp::Stop`](crate::GiveUp::Stop)), or waits for a
     /// delay to pass or for services that it depends on. Its delays
-    /// begin with the first again, and its own budget is full again. Completes when the start has been ordered. The
-    /// [status](Handle::watch) of the child tells whether the start succeeds.
+    /// begin with the first again, and its own budget is full again. Completes when the start has been ordered: a message
+    /// that comes before it begins is still refused as parked. The [status](Handle::watch) of the child tells whether the
+    /// start succeeds.
     ///
     /// # Errors
     ///

@@ -339,14 +339,23 @@ impl Why {
             f.write_str(" It takes no message yet: partitions that had its keys are handing them over.")?;
         }
         self.say_how_full(f)?;
-        if let Some(saves) = &self.saves {
-            write!(f, " Its state was {saves}.")?;
-        }
+        self.say_what_is_saved(f)?;
         match self.lost.len() {
             0 => Ok(()),
             1 => write!(f, " {} is gone: only an order brings it back.", list(&self.lost)),
             _ => write!(f, " {} are gone: only an order brings them back.", list(&self.lost)),
         }
+    }
+
+    fn say_what_is_saved(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(saves) = &self.saves else { return Ok(()) };
+        // The text of a failed save is long, and most often that of the exit, which is told in any case.
+        let is_told = |failure: &Arc<str>| self.exit.as_ref().is_some_and(|exit| exit.to_string().contains(&**failure));
+        if saves.failure.as_ref().is_some_and(is_told) {
+            let saves = SaveFigures { failure: None, ..saves.clone() };
+            return write!(f, " Its state was {saves}; the last save failed, as its last end says.");
+        }
+        write!(f, " Its state was {saves}.")
     }
 
     fn say_how_full(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,8 +23,9 @@ use crate::rule::ExitKind;
 /// the value, kept no newer one, and failed, panicked or hung before it was a success
 /// ([`reset_after`](field@crate::Policy::reset_after) and its kin). Failed starts count. Kills and stops do not.
 ///
-/// The number is kept with the value, so it outlives the supervisor. A budget that forgives fewer restarts is used up
-/// first: the supervisor gives up before the value is set aside.
+/// The number is kept with the value, so it outlives the supervisor. The end of the life that kept the value is charged
+/// too: with the default, the budget has to forgive four restarts. With a smaller one the supervisor gives up first. The
+/// default budget forgives one.
 ///
 /// ```
 /// use regrow_supervisors::{KeptRule, KeptThen, Policy};
@@ -75,7 +76,8 @@ impl KeptRule {
 }
 
 impl KeptThen {
-    /// Parks the child, and tries it after `first`, then after twice as long each time, up to an hour.
+    /// Parks the child, and tries it after `first`, then after twice as long each time, up to an hour. An order to start it
+    /// tries it at once.
     pub fn park(first: Duration) -> Self {
         Self::Park(GiveUp::probes(first))
     }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use regrow::checkpoint::{Checkpoints, FileStore};
-use regrow::{StartError, Supervisor, Tree};
+use regrow::checkpoint::{CheckpointStore, Checkpoints, Claim, FileStore, Record, Stamp, StoreError, StoreFuture};
+use regrow::{Handle, PeerUnavailable, StartError, Supervisor, Tree};
 
 use crate::tally::{add, count, find, plain, tree};
 
@@ -50,4 +50,41 @@ async fn a_service_may_begin_with_the_previous_value_and_the_damaged_one_is_kept
     assert_eq!(count(&find(&tree, "tally")).await, 1);
     assert!(file.with_extension("damaged").exists());
     assert!(tree.shutdown().await.is_clean());
+}
+
+// Found by a newcomer: the reason stood twice at the end of each such line.
+#[tokio::test]
+async fn an_error_of_a_store_tells_each_cause_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::open(directory.path()).unwrap();
+    fs::remove_dir(directory.path()).unwrap();
+    let error = start(store).await.map(|_| ()).unwrap_err();
+    let text = format!("{:#}", anyhow::Error::new(error));
+    assert_eq!(text.matches("os error 2").count(), 1, "{text}");
+}
+
+/// A store that needs a service.
+struct Remote(Handle<()>);
+
+impl CheckpointStore for Remote {
+    fn claim<'a>(&'a self, _: &'a str) -> StoreFuture<'a, Claim> {
+        Box::pin(async { Err(StoreError::Failed(self.0.cast(()).unwrap_err().into())) })
+    }
+    fn save<'a>(&'a self, _: &'a str, _: Record) -> StoreFuture<'a, ()> {
+        unreachable!("nothing is claimed")
+    }
+    fn discard<'a>(&'a self, _: &'a str, _: Stamp) -> StoreFuture<'a, ()> {
+        unreachable!("nothing is claimed")
+    }
+    fn describe(&self) -> String {
+        "another service".into()
+    }
+}
+
+#[tokio::test]
+async fn a_store_without_its_service_is_a_peer_that_is_unavailable() {
+    let (mailbox, remote) = regrow::mailbox::<()>();
+    drop(mailbox);
+    let error = anyhow::Error::new(Checkpoints::new(Remote(remote)).discard("app/tally").await.unwrap_err());
+    assert!(error.chain().any(|cause| cause.is::<PeerUnavailable>()), "{error:#}");
 }

@@ -158,7 +158,7 @@ async fn damage_without_an_intact_previous_value_is_an_error_in_any_case() {
     for store in [place.open(), place.open().accept_previous()] {
         let error = store.claim(KEY).await.unwrap_err();
         assert!(matches!(error, StoreError::Damaged { has_previous: false, .. }), "{error}");
-        assert!(error.to_string().contains("there is no value before it"), "{error}");
+        assert!(error.to_string().contains("remove it and `previous`"), "{error}");
     }
 }
 
@@ -356,4 +356,21 @@ fn a_lock_that_another_process_holds_for_ever_takes_one_thread_and_not_all() {
     drop(lock);
     // The work that had begun is done.
     runtime.block_on(async { assert_eq!(store.claim("held").await.unwrap().latest.unwrap().stamp.sequence, 1) });
+}
+
+// Found by a newcomer, who renamed a folder: it was called damaged if the keys had different lengths.
+#[tokio::test]
+async fn a_value_of_another_key_is_recognised_whatever_the_lengths() {
+    for other in ["app/t", "app/tally", "app/something-longer"] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path()).unwrap();
+        store.claim(KEY).await.unwrap();
+        store.save(KEY, record(1, 1, "one")).await.unwrap();
+        store.claim(other).await.unwrap();
+        let folder = |key: &str| directory.path().join(format!("+{}", key.replace('/', "+")));
+        fs::copy(folder(KEY).join("value"), folder(other).join("value")).unwrap();
+        let error = store.claim(other).await.unwrap_err().to_string();
+        assert!(error.contains("it belongs to another key"), "{other}: {error}");
+        assert!(error.contains("remove it and `previous`, which is damaged or missing too"), "{error}");
+    }
 }

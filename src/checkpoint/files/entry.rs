@@ -169,9 +169,13 @@ impl Entry {
             Found::Whole(stamp, content) if accept_previous => (stamp, content),
             found => {
                 let has_previous = matches!(found, Found::Whole(..));
-                let what = format!("`{}` is damaged: {flaw}. Restore the file", path.display());
-                let advice = if has_previous { ", or open the store with `accept_previous`" } else { "" };
-                return Err(StoreError::Damaged { what: what + advice, has_previous });
+                let advice = if has_previous {
+                    "or open the store with `accept_previous`: the value before it is intact"
+                } else {
+                    "or remove it and `previous`, which is damaged or missing too, to begin without a value"
+                };
+                let what = format!("`{}` is damaged: {flaw}. Restore it, {advice}", path.display());
+                return Err(StoreError::Damaged { what, has_previous });
             }
         };
         // The damaged file must not become the previous one of the next save, and may still be of use to a person.

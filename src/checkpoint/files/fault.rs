@@ -12,7 +12,7 @@ pub(super) fn fault(doing: &str, path: &Path, error: Error) -> StoreError {
         ErrorKind::NotADirectory => " (the store needs a directory there)",
         ErrorKind::PermissionDenied => " (let this process write to the directory of the store)",
         ErrorKind::ReadOnlyFilesystem => " (the volume is mounted to be read only: mount it for writing)",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => " (there is no room: free some, and save again)",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => " (there is no room: free some)",
         ErrorKind::InvalidFilename => " (the key is too long for the file system: use a shorter one)",
         _ => "",
     };

@@ -23,6 +23,8 @@ const MAGIC: &[u8; 8] = b"regrowCP";
 const FORMAT: u32 = 1;
 const PREAMBLE: usize = 16;
 const HEAD: usize = 60;
+/// Length up to which the key of another service is recognised.
+const LONGEST_FOREIGN_KEY: usize = 4096;
 
 /// Content of a file: a value, or the news that it was discarded.
 #[derive(Debug)]
@@ -107,13 +109,14 @@ impl Header {
         if head.len() < HEAD {
             return Ok(Err(cut_off(head.len())));
         }
-        // No more than the key that is expected: the length is not known to be right yet.
+        // The length is not known to be right yet, so there is a limit. A longer key of another service looks damaged.
         let mut stored_key = Vec::with_capacity(key.len());
-        file.take(u64::from(number(&head[40..])).min(key.len() as u64)).read_to_end(&mut stored_key)?;
+        let limit = key.len().max(LONGEST_FOREIGN_KEY) as u64;
+        file.take(u64::from(number(&head[40..])).min(limit)).read_to_end(&mut stored_key)?;
         if number(&head[56..]) != checksum_of(&head[PREAMBLE..56], &stored_key) {
             return Ok(Err(Flaw::Damaged("its header does not have the checksum that it was written with".into())));
         }
-        if stored_key != key.as_bytes() || number(&head[40..]) as usize != key.len() {
+        if stored_key != key.as_bytes() {
             return Ok(Err(Flaw::Damaged("it belongs to another key: it may have been copied here".into())));
         }
         Ok(Ok(Self {
@@ -147,7 +150,8 @@ impl Header {
 }
 
 fn cut_off(length: usize) -> Flaw {
-    Flaw::Damaged(format!("it has {length} bytes, and its header alone has more"))
+    let bytes = if length == 1 { "byte" } else { "bytes" };
+    Flaw::Damaged(format!("it has {length} {bytes}, and its header alone has more"))
 }
 
 fn checksum_of(head: &[u8], key: &[u8]) -> u32 {

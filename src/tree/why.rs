@@ -100,6 +100,9 @@ pub struct Why {
     pub was_terminated: bool,
     /// Whether it is parked, or on probation after that.
     pub is_half_open: bool,
+    /// Whether it is parked because the value that it kept was set aside, or on probation after that. See
+    /// [`KeptThen::Park`](crate::KeptThen::Park).
+    pub is_parked_for_kept: bool,
     /// Time that a life has to be ready for its delays to begin with the first again.
     pub reset_after: Option<Duration>,
     /// The reason of its last restart by [order](crate::Handle::restart) under its present supervisor, and the time
@@ -154,6 +157,7 @@ impl Why {
             renewed: None,
             was_terminated: false,
             is_half_open: false,
+            is_parked_for_kept: false,
             reset_after: None,
             restarted: None,
             supervisor: None,
@@ -178,6 +182,7 @@ impl Why {
             renewed: why.renewed.map(|(name, at)| (name, now.saturating_sub(at))),
             was_terminated: why.was_terminated,
             is_half_open: why.is_half_open,
+            is_parked_for_kept: why.is_parked_for_kept,
             reset_after: why.reset_after,
             ..Self::unknown(path, status)
         }
@@ -200,6 +205,8 @@ impl Shared {
             monitors: slot.watchers(),
             is_held: slot.is_held(),
             saves: slot.saves().map(|saves| saves.figures()),
+            // The answer of the supervisor is newer than the status that was read before it: a life may have begun.
+            status: slot.status(),
             ..known
         })
     }
@@ -414,7 +421,11 @@ impl Why {
     fn say_what_is_kept(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(kept) = &self.kept else { return Ok(()) };
         match kept.failed {
-            _ if kept.is_set_aside => write!(f, " It begins without {kept}: too many lives that began with it failed."),
+            _ if kept.is_set_aside => {
+                write!(f, " It begins without {kept}: too many lives that began with it failed")?;
+                let is_parked = self.is_parked_for_kept && self.standing == Some(ChildState::Parked);
+                f.write_str(if is_parked { ", and its policy parks it for that." } else { "." })
+            }
             0 => write!(f, " For its next life it has {kept}."),
             1 => write!(f, " For its next life it has {kept}, with which its last life failed."),
             failed => write!(f, " For its next life it has {kept}, with which {failed} lives in a row have failed."),
@@ -430,10 +441,11 @@ impl Why {
             let more = if is_parked { ", which is more than its policy allows" } else { "" };
             write!(f, " Of its latest messages, {failures}{more}.")?;
         }
-        let by_rule = self.failures.is_some() || matches!(self.rule, Some((_, RuleAction::Park)));
+        let by_budget =
+            self.failures.is_none() && !matches!(self.rule, Some((_, RuleAction::Park))) && !self.is_parked_for_kept;
         match self.budget {
             // Its restarts are charged only when a life has lasted, so what is left of the budget says nothing.
-            Some(BudgetLeft { restarts_max, within, is_own, .. }) if is_parked && !by_rule => {
+            Some(BudgetLeft { restarts_max, within, is_own, .. }) if is_parked && by_budget => {
                 let whose = if is_own { "Its own budget" } else { "The budget that it shares with its siblings" };
                 let restarts = if restarts_max == 1 { "restart" } else { "restarts" };
                 write!(f, " {whose} of {restarts_max} {restarts} in {within:?} was used up.")?;

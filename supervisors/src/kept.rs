@@ -52,8 +52,8 @@ pub enum KeptThen {
     /// The child is restarted as after any other end, and begins without a value.
     #[default]
     BeginEmpty,
-    /// The child alone is parked, and tried on this schedule, as [`GiveUp::Park`](crate::GiveUp::Park) says. It begins
-    /// without a value then. No budget is charged.
+    /// The child alone is parked, and tried on this schedule until a life is a success, as
+    /// [`GiveUp::Park`](crate::GiveUp::Park) says. It begins without a value then. No budget is charged.
     Park(Backoff),
 }
 

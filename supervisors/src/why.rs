@@ -50,6 +50,8 @@ pub struct Reasons {
     pub renewed: Option<(Arc<str>, Duration)>,
     /// Whether the budget was used up and the child is parked for it, or on probation.
     pub is_half_open: bool,
+    /// Whether it is parked because the value that it kept was set aside, or on probation after that.
+    pub is_parked_for_kept: bool,
     /// The time for which a life has to be ready for the curve to start again at its first delay.
     pub reset_after: Option<Duration>,
 }
@@ -70,6 +72,7 @@ impl Reasons {
         let cause = history.cause.clone();
         let rules = policy.rules.as_deref().unwrap_or_default();
         let (steps, is_half_open) = (history.died.steps.taken.max(history.unready.steps.taken), history.is_half_open);
+        let is_parked_for_kept = is_half_open && history.parks_for_kept;
         let now = core.meter.budget_time(now);
         let (left, is_own) = match history.own_budget(&policy) {
             Some(own) => (own.left(now), true),
@@ -96,6 +99,7 @@ impl Reasons {
             }),
             renewed: history.renewed.map(|renewed| (renewed.name, renewed.at)),
             is_half_open,
+            is_parked_for_kept,
             reset_after: policy.reset_time().or(core.meter.budget().period()),
         })
     }

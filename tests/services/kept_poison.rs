@@ -200,6 +200,11 @@ async fn by_policy_the_child_is_parked_and_begins_without_it_then() {
     ));
     set_aside(&mut events).await;
     hears(&mut events, "app/book#3 is parked, and tried again in 10.0s").await;
+    // Found by a newcomer: it told of a budget that was used up.
+    let why = book.why().await;
+    assert!(why.is_parked_for_kept);
+    assert!(why.to_string().contains("began with it failed, and its policy parks it for that."), "{why}");
+    assert!(!why.to_string().contains("was used up"), "{why}");
     let before = tokio::time::Instant::now();
     up(&tree, "app/book", 4).await;
     assert_eq!(before.elapsed().as_secs(), 10);

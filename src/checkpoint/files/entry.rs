@@ -315,7 +315,7 @@ fn lock_within(limit: Duration, file: &File, path: &Path) -> Result<(), StoreErr
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) if began.elapsed() < limit => {
                 std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(20));
+                pause = pause.saturating_mul(2).min(Duration::from_millis(20));
             }
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Failed(anyhow::anyhow!(

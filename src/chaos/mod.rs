@@ -65,8 +65,8 @@
 //!
 //! The claim *no acknowledged save is lost* is checked in every experiment. While one is running, each checkpoint tells
 //! the judge what it loaded when it was claimed, and which saves and discards its store acknowledged. The claim does not
-//! hold if a checkpoint loads an older value than the newest that was acknowledged, or one that was discarded; if two
-//! claims get one epoch; or if a save of an older epoch is acknowledged that the newer claim did not load. The report
+//! hold if a checkpoint loads an older value than the newest that was acknowledged, one that was discarded, or another one
+//! than was saved with its stamp; if two claims get one epoch; or if a save of an older epoch is acknowledged that the newer claim did not load. The report
 //! names the services, the stamps and the time between. `save_lose` breaks the claim, unless a later save makes it good.
 //!
 //! Values are told apart by the name that their store gives itself and by their key. What happened before the experiment

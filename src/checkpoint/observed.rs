@@ -42,7 +42,7 @@ impl CheckpointStore for Observed {
         let Some(experiment) = self.experiment() else { return self.store.claim(key) };
         Box::pin(async move {
             let claim = self.store.claim(key).await?;
-            let loaded = claim.latest.as_ref().map(|record| stamped(record.stamp));
+            let loaded = claim.latest.as_ref().map(|record| (stamped(record.stamp), crc32fast::hash(&record.bytes)));
             self.say(experiment, key, Stored::Claimed { epoch: claim.epoch, loaded });
             Ok(claim)
         })
@@ -52,6 +52,7 @@ impl CheckpointStore for Observed {
         let Some(experiment) = self.experiment() else { return self.store.save(key, record) };
         Box::pin(async move {
             let stamp = stamped(record.stamp);
+            self.say(experiment, key, Stored::Saves(stamp, crc32fast::hash(&record.bytes)));
             match experiment.before_save(self.path.clone(), self.generation).await {
                 None => self.store.save(key, record).await?,
                 Some(SaveFault::Fail) => return Err(injected("a save that fails")),

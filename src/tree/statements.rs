@@ -44,8 +44,10 @@ pub(crate) type Stamped = (u64, u64);
 #[derive(Debug)]
 #[allow(dead_code, reason = "only experiments read it, and they are a feature")]
 pub(crate) enum Stored {
-    /// The store was claimed, and returned the value with this stamp.
-    Claimed { epoch: u64, loaded: Option<Stamped> },
+    /// The store was claimed, and returned the value with this stamp and checksum.
+    Claimed { epoch: u64, loaded: Option<(Stamped, u32)> },
+    /// The store is about to be asked for a save of a value with this checksum.
+    Saves(Stamped, u32),
     /// The store has acknowledged a save.
     Saved(Stamped),
     /// The store is about to be asked for a discard.

@@ -68,6 +68,8 @@ struct Store {
     torn: Arc<AtomicU32>,
     /// Whether it stores late saves under the newest epoch.
     is_unfenced: bool,
+    /// Whether a claim returns another value than the one that was saved.
+    mixes: bool,
     /// Whether discards do nothing.
     keeps_all: bool,
     newest: Arc<Mutex<u64>>,
@@ -86,7 +88,10 @@ impl Store {
 impl CheckpointStore for Store {
     fn claim<'a>(&'a self, key: &'a str) -> StoreFuture<'a, Claim> {
         Box::pin(async move {
-            let claim = self.memory.claim(key).await?;
+            let mut claim = self.memory.claim(key).await?;
+            if let Some(record) = claim.latest.as_mut().filter(|_| self.mixes) {
+                record.bytes = 99u64.to_le_bytes().into();
+            }
             *self.newest.lock().unwrap() = claim.epoch;
             let loaded = claim.latest.as_ref().map(|record| Number::decode(1, &record.bytes).unwrap().0);
             self.note(format!("claim {} loads {loaded:?}", claim.epoch));
@@ -357,6 +362,15 @@ fn a_store_that_takes_saves_of_older_epochs_breaks_the_claim() {
             && evidence.ends_with("after app/a#2 has claimed epoch 2 and loaded the value of epoch 1, save 10"),
         "{evidence}"
     );
+}
+
+// Found by reading: only the stamps were compared, so a store might return any value under the right one.
+#[test]
+fn a_store_that_returns_another_value_under_the_right_stamp_breaks_the_claim() {
+    let store = Store { mixes: true, ..Store::default() };
+    let evidence = lost(&play(&store, vec![line(1050 * MS, Fault::Kill)])).expect("the values are compared");
+    let told = "app/a#2 claims epoch 2 and loads the value of epoch 1, save 10, which is not the one that was saved";
+    assert!(evidence.starts_with(told), "{evidence}");
 }
 
 #[tokio::test(start_paused = true)]

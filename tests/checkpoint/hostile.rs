@@ -200,3 +200,80 @@ async fn destructors_of_what_waits_may_panic_when_the_incarnation_is_killed() {
     held.let_go();
     assert_eq!(tell(&doer, |_| {}).await, 0);
 }
+
+#[test]
+fn a_runtime_that_shuts_down_drops_what_waits_and_ends_its_calls() {
+    for threads in [false, true] {
+        let mut builder = if threads {
+            tokio::runtime::Builder::new_multi_thread()
+        } else {
+            tokio::runtime::Builder::new_current_thread()
+        };
+        let runtime = builder.enable_all().build().unwrap();
+        let held = HeldStore::new();
+        let (answer, tree) = runtime.block_on(async {
+            let (tree, doer) = doer(held.checkpoints()).await;
+            held.hold();
+            let answer = call(&doer, |state, reply| {
+                state.change(|number| number.0 = 7);
+                leave_bombs(state, reply);
+            });
+            held.was_asked(1).await;
+            (answer, tree)
+        });
+        drop(runtime);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let outcome = runtime.block_on(soon("the end of a call", answer));
+        assert!(outcome.is_err(), "{outcome:?}");
+        drop(tree);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_ends_because_it_is_idle_saves_last_and_loses_no_call() {
+    let held = HeldStore::new();
+    let child = crate::tally::grouped("tally", held.checkpoints()).restart(regrow::Restart::Transient);
+    let tree = crate::tally::tree([child.idle_after(std::time::Duration::from_secs(1))]).await;
+    let tally = crate::tally::find(&tree, "tally");
+    held.hold();
+    let answer = tally.call(|reply| crate::tally::Msg::Add(1, reply));
+    held.was_asked(1).await;
+    tally.cast(crate::tally::Msg::Note(2)).unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(tally.generation(), 1);
+    held.let_go();
+    assert_eq!(soon("an answer", answer).await.unwrap(), 1);
+    crate::common::tree::stands(&tree, "app/tally", regrow::ServiceState::Down).await;
+    assert_eq!(held.stored("app/tally").await.as_deref(), Some("3"));
+    assert!(tree.shutdown().await.is_clean());
+}
+
+// A service with a checkpoint for each document that it has open.
+#[tokio::test]
+async fn several_group_commits_of_a_service_are_all_saved_at_its_end() {
+    let held = HeldStore::new();
+    let store = held.checkpoints();
+    let job = Child::task("job", move |ctx: regrow::TaskContext| {
+        let store = store.clone();
+        async move {
+            let mut open = Vec::new();
+            for number in 0..50u64 {
+                let mut state: GroupCommit<Number> =
+                    ctx.checkpoint_at(&store, format!("document-{number}")).await?.group_commit(Default::default);
+                state.change(|value| value.0 = number * 100);
+                // Some are closed, and some are open at the end.
+                if number % 2 == 0 {
+                    open.push(state);
+                }
+            }
+            Ok(())
+        }
+    });
+    let tree = Supervisor::one_for_one("app").child(job.restart(regrow::Restart::Transient)).start().await.unwrap();
+    crate::common::tree::stands(&tree, "app/job", regrow::ServiceState::Down).await;
+    for number in 0..50u64 {
+        let stored = held.stored(&format!("document-{number}")).await;
+        assert_eq!(stored, Some((number * 100).to_string()), "document {number}");
+    }
+    assert!(tree.shutdown().await.is_clean());
+}

@@ -2,7 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use regrow::checkpoint::{Checkpoints, MemoryStore};
+use regrow::checkpoint::{Checkpoints, FileStore, MemoryStore};
 use regrow::{CallError, Handle, ServiceChild};
 
 use crate::common::tree::{soon, turns};
@@ -43,7 +43,10 @@ async fn adds_under_kills(tally: &Handle<Msg>, seed: u64) -> (u64, u64) {
 
 /// The count lies between what was acknowledged and what was sent, in the life that follows and in a later tree.
 async fn check(child: impl Fn(Checkpoints) -> ServiceChild<Msg>, seed: u64) {
-    let store = Checkpoints::new(MemoryStore::new());
+    check_with(Checkpoints::new(MemoryStore::new()), child, seed).await;
+}
+
+async fn check_with(store: Checkpoints, child: impl Fn(Checkpoints) -> ServiceChild<Msg>, seed: u64) {
     let first = tree([child(store.clone())]).await;
     let tally = find(&first, "tally");
     let (acknowledged, open) = adds_under_kills(&tally, seed).await;
@@ -74,6 +77,22 @@ async fn acknowledged_additions_survive_kills_at_random_with_group_commit() {
 async fn acknowledged_additions_survive_kills_at_random_on_several_threads() {
     for seed in 0..20 {
         check(|store| grouped("tally", store), seed).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn acknowledged_additions_survive_kills_at_random_in_files_and_in_sqlite() {
+    for seed in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let files = FileStore::open(directory.path()).unwrap();
+        let is_grouped = seed % 2 == 0;
+        let child = |store| if is_grouped { grouped("tally", store) } else { plain("tally", store) };
+        check_with(Checkpoints::new(files), child, seed).await;
+        #[cfg(feature = "checkpoint-sqlite")]
+        {
+            let store = regrow::checkpoint::SqliteStore::open(directory.path().join("tally.db")).unwrap();
+            check_with(Checkpoints::new(store), child, seed).await;
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 //! Statements of a claim and of a save may come in the other order than the store did the work. Therefore each claim is
 //! compared with each acknowledgement of an older epoch, whichever came first. A save that took effect before the claim is
 //! what the claim loaded, or is older. All others were lost, or came too late and were not refused.
+//!
+//! A value that is loaded has the checksum with which it was saved.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,6 +18,9 @@ use crate::tree::statements::{Stamped, Stored, Storing};
 
 /// Claims of one key that are remembered.
 const CLAIMS_MAX: usize = 64;
+
+/// Checksums of one key that are remembered.
+const CHECKSUMS_MAX: usize = 64;
 
 /// Histories of checkpoints, by store and key.
 #[derive(Debug, Default)]
@@ -30,6 +35,8 @@ struct History {
     newest: Option<Acknowledged>,
     /// The newest discard that a store was asked for. It may take effect without an acknowledgement.
     asked: Option<Stamped>,
+    /// Checksums of the values that a store was asked to save last.
+    checksums: VecDeque<(Stamped, u32)>,
 }
 
 #[derive(Debug)]
@@ -57,7 +64,18 @@ impl Saves {
         let Storing { path, generation, store, key, what } = storing;
         let history = self.histories.entry((store, key)).or_default();
         let evidence = match what {
-            Stored::Claimed { epoch, loaded } => history.claimed(path, generation, epoch, loaded, at),
+            Stored::Claimed { epoch, loaded } => {
+                let other = loaded.and_then(|loaded| history.other_value(loaded));
+                let other = other.map(|other| format!("{path}#{generation} claims epoch {epoch} and loads {other}"));
+                history.claimed(path, generation, epoch, loaded.map(|(stamp, _)| stamp), at).or(other)
+            }
+            Stored::Saves(stamp, checksum) => {
+                history.checksums.push_back((stamp, checksum));
+                if history.checksums.len() > CHECKSUMS_MAX {
+                    history.checksums.pop_front();
+                }
+                None
+            }
             Stored::Saved(stamp) => {
                 history.acknowledged(Acknowledged { path, generation, stamp, is_discard: false, at })
             }
@@ -100,6 +118,13 @@ impl History {
             self.claims.pop_front();
         }
         twin.or(lost)
+    }
+
+    /// Returns what is wrong with a loaded value, if it is not the one that was saved with its stamp.
+    fn other_value(&self, (stamp, checksum): (Stamped, u32)) -> Option<String> {
+        let (_, saved) = self.checksums.iter().find(|(saved, _)| *saved == stamp)?;
+        let other = "which is not the one that was saved: their checksums are";
+        (*saved != checksum).then(|| format!("the value of {}, {other} {checksum:08x} and {saved:08x}", told(stamp)))
     }
 
     fn acknowledged(&mut self, done: Acknowledged) -> Option<String> {
@@ -165,7 +190,22 @@ mod tests {
     }
 
     fn claim(epoch: u64, loaded: Option<Stamped>) -> Stored {
-        Stored::Claimed { epoch, loaded }
+        Stored::Claimed { epoch, loaded: loaded.map(|stamp| (stamp, 7)) }
+    }
+
+    #[test]
+    fn a_value_with_the_right_stamp_that_is_not_the_one_that_was_saved_is_told() {
+        use Stored::{Saved, Saves};
+        let right = [claim(1, None), Saves((1, 1), 7), Saved((1, 1)), claim(2, Some((1, 1)))];
+        assert_eq!(violations(right), [""; 0]);
+        let mixed = violations([claim(1, None), Saves((1, 1), 255), Saved((1, 1)), claim(2, Some((1, 1)))]);
+        assert_eq!(
+            mixed,
+            [
+                "app/a#1 claims epoch 2 and loads the value of epoch 1, save 1, which is not the one that was saved: their \
+              checksums are 00000007 and 000000ff"
+            ]
+        );
     }
 
     #[test]

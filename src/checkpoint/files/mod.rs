@@ -26,7 +26,8 @@ use format::Content;
 ///
 /// Each key has a folder: `bank/ledger` is in `+bank+ledger`. In it, `value` is the latest value, `previous` the one before
 /// it, `epoch-7` the number of the newest claim, and `lock` is locked while one of them changes. The lock ends with its
-/// process. It works on network file systems only if these lock files (`flock`) across machines.
+/// process. It works on network file systems only if these lock files (`flock`) across machines. While another process holds
+/// the lock, because it is frozen in the middle of a save, claims and saves of that key fail after 20 s.
 ///
 /// A save writes a new file, syncs it, renames it over `value`, and syncs the folder. What it costs is mostly the two syncs.
 /// At every step of it the newest acknowledged value is in place as a whole. A save needs room for three values: the new

@@ -102,3 +102,13 @@ impl fmt::Debug for Overdue {
         }
     }
 }
+
+impl Fact {
+    /// Whether it only matters for the end of that life, which comes through the same queue and wakes the supervisor.
+    ///
+    /// A supervisor that is woken by a life may have to wait for the thread of that life (`yield_once`), and nothing
+    /// yields between a value that is kept and the next message.
+    pub(crate) fn can_wait(&self) -> bool {
+        matches!(self, Self::Kept { .. })
+    }
+}

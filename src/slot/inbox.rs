@@ -4,7 +4,7 @@
 //! answers depend on the order (OTP rule 72). So facts go through this queue, and ractor carries only the wake-up, a
 //! `Wake`.
 //!
-//! Invariant: a wake-up is under way whenever the queue is not empty and the supervisor is not suspended.
+//! Invariant: a wake-up is under way whenever the queue has a fact that cannot wait and the supervisor is not suspended.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,8 +73,9 @@ impl Inbox {
             }
             // A kill also wakes a suspended supervisor.
             queue.held &= !matches!(fact, Fact::Kill);
+            let can_wait = fact.can_wait();
             queue.facts.push_back(fact);
-            queue.wake_up()
+            if can_wait { None } else { queue.wake_up() }
         };
         wake(actor);
     }

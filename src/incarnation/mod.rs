@@ -293,7 +293,7 @@ impl Life {
             }
             End::Exit(exit) => {
                 if self.signals.still_has_kept() && unavailable::is_cause_of(&exit) {
-                    self.signals.tell_quietly(Fact::Kept { attempt, news: KeptNews::NotItsFault });
+                    self.signals.tell(Fact::Kept { attempt, news: KeptNews::NotItsFault });
                 }
                 self.slot.life().end(&self.signals, &exit);
                 if self.signals.is_up() { Fact::Ended { attempt, exit } } else { Fact::StartFailed { attempt, exit } }

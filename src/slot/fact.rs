@@ -102,3 +102,14 @@ impl fmt::Debug for Overdue {
         }
     }
 }
+
+impl Fact {
+    /// Whether it only matters for the end of that life, which comes through the same queue and wakes the supervisor.
+    ///
+    /// A supervisor that code of a life has woken is the task that the runtime runs next on that thread, and on no other
+    /// (`yield_once`). Nothing yields between a value that is kept and the next message: if that blocks, the supervisor
+    /// could not abandon it.
+    pub(crate) fn can_wait(&self) -> bool {
+        matches!(self, Self::Kept { .. })
+    }
+}

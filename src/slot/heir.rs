@@ -89,7 +89,7 @@ impl<M: Send + 'static> Slot<M> {
         let is_made = matches!(change, Change::Made(_));
         self.drop_change(Some(change));
         if is_made && signals.set_kept_anew() {
-            signals.tell_quietly(Fact::Kept { attempt: signals.attempt(), news: KeptNews::Replaced });
+            signals.tell(Fact::Kept { attempt: signals.attempt(), news: KeptNews::Replaced });
         }
     }
 
@@ -175,7 +175,7 @@ impl<M: Send + 'static> Slot<M> {
             ((committed.kept.value.clone(), committed.kept.type_name), begins.then_some(committed.failed))
         };
         if let Some(failed) = failed {
-            signals.tell_quietly(Fact::Kept { attempt: signals.attempt(), news: KeptNews::BeganWith { failed } });
+            signals.tell(Fact::Kept { attempt: signals.attempt(), news: KeptNews::BeganWith { failed } });
         }
         Some(value)
     }

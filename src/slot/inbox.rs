@@ -4,8 +4,7 @@
 //! answers depend on the order (OTP rule 72). So facts go through this queue, and ractor carries only the wake-up, a
 //! `Wake`.
 //!
-//! Invariant: a wake-up is under way whenever the queue has a fact that was not put there quietly and the supervisor is
-//! not suspended.
+//! Invariant: a wake-up is under way whenever the queue has a fact that cannot wait and the supervisor is not suspended.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,21 +73,11 @@ impl Inbox {
             }
             // A kill also wakes a suspended supervisor.
             queue.held &= !matches!(fact, Fact::Kill);
+            let can_wait = fact.can_wait();
             queue.facts.push_back(fact);
-            queue.wake_up()
+            if can_wait { None } else { queue.wake_up() }
         };
         wake(actor);
-    }
-
-    /// Pushes a fact that matters only with a later one, such as an end. The supervisor takes it with that one.
-    ///
-    /// A wake-up would be more than a waste. The supervisor's task would then be the one that the runtime runs next on this
-    /// thread, and on no other. If the code here does not yield, the supervisor could not abandon it.
-    pub(crate) fn push_quietly(&self, fact: Fact) {
-        let mut queue = lock(&self.queue);
-        if !queue.closed {
-            queue.facts.push_back(fact);
-        }
     }
 
     /// Pushes many facts, with one wake-up.

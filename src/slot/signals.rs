@@ -244,11 +244,6 @@ impl Signals {
         self.inbox.push(fact);
     }
 
-    /// Reports what the supervisor need not know before the end of the incarnation.
-    pub(crate) fn tell_quietly(&self, fact: Fact) {
-        self.inbox.push_quietly(fact);
-    }
-
     /// Reports readiness to the supervisor, if the supervisor does not know it already.
     pub(crate) fn tell_ready(&self) {
         if self.has(SAYS_READY) {

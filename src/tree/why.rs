@@ -193,7 +193,7 @@ impl Shared {
     pub(crate) async fn why(self: &Arc<Self>, path: &str) -> Result<Why, LookupError> {
         let not_found = || LookupError::not_found(&self.directory, path);
         let slot = self.directory.get(path).ok_or_else(not_found)?.slot;
-        let known = self.why_by_its_supervisor(path, slot.status()).await?;
+        let known = self.settled_why(path, &*slot).await?;
         let capacity = Some(slot.settings().capacity).filter(|capacity| *capacity != usize::MAX);
         Ok(Why {
             waits_for_room: room_wait(&*slot),
@@ -205,10 +205,21 @@ impl Shared {
             monitors: slot.watchers(),
             is_held: slot.is_held(),
             saves: slot.saves().map(|saves| saves.figures()),
-            // The answer of the supervisor is newer than the status that was read before it: a life may have begun.
-            status: slot.status(),
             ..known
         })
+    }
+
+    /// The answer of the supervisor, with a status of the same time. A life may end or begin while the supervisor is asked.
+    /// It is asked again then, but not for ever.
+    async fn settled_why(self: &Arc<Self>, path: &str, slot: &dyn AnySlot) -> Result<Why, LookupError> {
+        for _ in 0..2 {
+            let status = slot.status();
+            let why = self.why_by_its_supervisor(path, status).await?;
+            if slot.status() == status {
+                return Ok(why);
+            }
+        }
+        self.why_by_its_supervisor(path, slot.status()).await
     }
 
     /// The service that the present incarnation awaits an answer from. The watchdog knows it. Without a watchdog, every

@@ -305,3 +305,31 @@ async fn a_task_keeps_at_once() {
     }
     assert!(tree.shutdown().await.is_clean());
 }
+
+// tokio keeps the task that a worker woke last for that worker. Found because a test hung now and then: it was the
+// supervisor, told of the first value that a life has kept, or of the one that its factory has taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_that_blocks_when_it_has_kept_or_taken_a_value_does_not_hold_up_its_supervisor() {
+    let gates: Vec<_> = (0..12).map(|_| Gate::default()).collect();
+    let _open: Vec<_> = gates.iter().map(Gate::opener).collect();
+    let child = book(&Diary::default()).abandon(Abandon::After(MS));
+    let (tree, book) = tree_of(child).await;
+    for (gate, generation) in gates.iter().zip(2..) {
+        let passed = gate.clone();
+        tell(&book, |book, ctx| {
+            add(book, ctx);
+            Ok(())
+        });
+        tell(&book, move |_, _| {
+            passed.pass();
+            Ok(())
+        });
+        gate.reached().await;
+        book.kill().unwrap();
+        up(&tree, "app/book", generation).await;
+        // The worker is missed.
+        gate.open();
+    }
+    assert_eq!(total(&book).await, 12);
+    tree.shutdown().await;
+}

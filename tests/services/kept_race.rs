@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use fastrand::Rng;
-use regrow::{Child, Context, Handle, Service, ServiceChild};
+use regrow::{Child, Context, Handle, KeptRule, Policy, Service, ServiceChild};
 use tokio::task::yield_now;
 
 use crate::common::book::forgiving;
@@ -55,6 +55,8 @@ fn counter(seed: u64, wrong: &Arc<AtomicBool>) -> ServiceChild<Work> {
             Ok(Counter { count, dice })
         },
     )
+    // Three messages in a row that fail would set the count aside.
+    .policy(Policy::default().kept(KeptRule::new(u32::MAX)))
 }
 
 async fn kills(handle: Handle<Work>, mut dice: Rng, done: Arc<AtomicBool>) {

@@ -292,10 +292,11 @@ impl Life {
                 Fact::Ignored(attempt)
             }
             End::Exit(exit) => {
-                if self.signals.still_has_kept() && unavailable::is_cause_of(&exit) {
+                // A message that runs again is at fault until it is found to be poison, and not the kept value.
+                let runs_again = self.slot.life().end(&self.signals, &exit);
+                if self.signals.still_has_kept() && (runs_again || unavailable::is_cause_of(&exit)) {
                     self.signals.tell(Fact::Kept { attempt, news: KeptNews::NotItsFault });
                 }
-                self.slot.life().end(&self.signals, &exit);
                 if self.signals.is_up() { Fact::Ended { attempt, exit } } else { Fact::StartFailed { attempt, exit } }
             }
         };

@@ -274,10 +274,10 @@ impl<M: Send + 'static> Ownership for Slot<M> {
         lock(&self.back).generation + 1
     }
 
-    fn end(&self, signals: &Arc<Signals>, exit: &Exit) {
+    fn end(&self, signals: &Arc<Signals>, exit: &Exit) -> bool {
         // Before the next incarnation can move in.
         self.tell_move(signals, false);
-        self.move_out(signals, exit, Leave::Ended);
+        self.move_out(signals, exit, Leave::Ended)
     }
 
     fn fence(&self, signals: &Arc<Signals>, exit: &Exit) -> bool {

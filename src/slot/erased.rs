@@ -113,7 +113,8 @@ pub(crate) trait Ownership: Send + Sync {
     /// Returns the generation that an incarnation starting now will have.
     fn generation_to_be(&self) -> u64;
     /// Removes an incarnation that has ended, after everything that it owned was dropped. Settles its message in hand.
-    fn end(&self, signals: &Arc<Signals>, exit: &Exit);
+    /// `true`: that message was put back, and runs again in the next life.
+    fn end(&self, signals: &Arc<Signals>, exit: &Exit) -> bool;
     /// Fences an incarnation that does not end: it can take no message and complete no reply any more. `false` if it
     /// was fenced before.
     fn fence(&self, signals: &Arc<Signals>, exit: &Exit) -> bool;

@@ -143,15 +143,17 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// Removes the incarnation from the slot. Its message in hand is lost, put back, or found to be poison.
-    pub(crate) fn move_out(&self, signals: &Arc<Signals>, exit: &Exit, way: Leave) {
+    /// `true`: it was put back.
+    pub(crate) fn move_out(&self, signals: &Arc<Signals>, exit: &Exit, way: Leave) -> bool {
         let exit = &signals.verdict(exit.clone());
         let fault = way.fault(exit);
         let (mut lost, mut told_before, mut shed, mut unmade) = (None, None, Vec::new(), None);
+        let mut is_put_back = false;
         let mut freed = self.freed();
         let (owner, deferred, waiting) = {
             let mut front = lock(&self.front);
             if !front.is_owned_by(signals) {
-                return;
+                return false;
             }
             let owner = front.owner.take();
             let (waiting, deferred) = (front.take_waiting(), front.take_deferred());
@@ -186,6 +188,7 @@ impl<M: Send + 'static> Slot<M> {
                                     front.batch.push_front(envelope);
                                     front.tries = tries;
                                     front.redelivered += 1;
+                                    is_put_back = true;
                                     self.note_front(&front, &mut back);
                                 }
                             }
@@ -222,5 +225,6 @@ impl<M: Send + 'static> Slot<M> {
             notifiers.vacant.notify_waiters();
         }
         self.publish();
+        is_put_back
     }
 }

@@ -21,7 +21,7 @@ use crate::rule::ExitKind;
 ///
 /// A value may be what ends the lives that begin with it: it was wrong before it was kept. A life counts if it began with
 /// the value, kept no newer one, and failed, panicked or hung before it was a success
-/// ([`reset_after`](field@crate::Policy::reset_after) and its kin). Failed starts count. Kills and stops do not.
+/// ([`reset_after`](field@crate::Policy::reset_after) and its kin). Failed starts count. Kills and stops do not, nor do ends after which the message in hand runs again.
 ///
 /// The number is kept with the value, so it outlives the supervisor. The end of the life that kept the value is charged
 /// too: with the default, the budget has to forgive four restarts. With a smaller one the supervisor gives up first. The
@@ -93,7 +93,8 @@ pub enum KeptNews {
     },
     /// The attempt has kept a newer value, or has dropped the value.
     Replaced,
-    /// The attempt is about to end by a fault that is not its own: a service that it needs was not available.
+    /// The attempt has ended by a fault that is not the value's: a service that it needs was not available, or the message
+    /// in hand is to be blamed first, and runs again.
     NotItsFault,
 }
 

@@ -96,6 +96,26 @@ async fn lives_that_keep_a_newer_value_never_count() {
     assert_eq!(diary.latest().kept, Some(10));
 }
 
+// Found by reading: three redeliveries of one bad message, and a good value was set aside.
+#[tokio::test]
+async fn a_message_that_runs_again_is_blamed_before_the_value() {
+    let diary = Diary::default();
+    let tree = forgiving().child(book(&diary).redeliver(5)).start().await.unwrap();
+    let book = kept_one(&tree).await;
+    fail(&book);
+    up(&tree, "app/book", 7).await;
+    assert_eq!(book.accounting().redelivered, 5);
+    // It was poison in the life that did not put it back, so that life counts.
+    let kept = book.kept().unwrap();
+    assert!(kept.failed == 1 && !kept.is_set_aside, "{kept:?}");
+    assert_eq!(total(&book).await, 1);
+    for message in 2..=3 {
+        fail(&book);
+        up(&tree, "app/book", 6 * message + 1).await;
+    }
+    assert_eq!((diary.latest().kept, book.kept().unwrap().is_set_aside), (None, true), "whatever the message");
+}
+
 #[tokio::test]
 async fn kills_stops_and_missing_peers_do_not_count() {
     let diary = Diary::default();

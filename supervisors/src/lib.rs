@@ -53,7 +53,7 @@
 //! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
 //! | `restart.rs`, `history.rs` | the decision about a child that has ended; the history of its failures |
 //! | `dependency.rs`, `readiness.rs` | settings about services that a child needs; the conditions of its start |
-//! | `kept.rs` | the rule about a value that is kept from one life to the next |
+//! | `kept.rs`, `kept_lives.rs` | the rule about a value that is kept from one life to the next; the lives that fail with it, counted |
 //! | `limiter.rs` | a limit for concurrent starts |
 //! | `decision.rs`, `give_up.rs` | what becomes of a child that has ended; the end of its restarts, and the reasons |
 //! | `why.rs` | the reasons for the state of a child |
@@ -89,6 +89,7 @@ mod history;
 mod inbox;
 mod intensity;
 mod kept;
+mod kept_lives;
 mod limiter;
 mod machine;
 mod management;

@@ -20,7 +20,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const ROUNDS: u32 = 10;
 const SIZES: [usize; 3] = [200, 10_000, 1_000_000];
 
-/// What is measured: one save of these bytes.
+/// The measured work: one save of these bytes.
 trait Saves {
     fn save(&mut self, bytes: &Arc<[u8]>) -> Outcome<()>;
 }
@@ -67,7 +67,7 @@ impl Saves for BareFile<'_> {
     }
 }
 
-/// One `UPDATE` in each transaction, with the pragmas of the store.
+/// Bare rusqlite: a transaction with one `UPDATE`, and the pragmas of the store.
 struct BareSqlite(Connection);
 
 impl BareSqlite {

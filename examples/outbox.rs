@@ -130,7 +130,7 @@ impl Service for Mail {
     }
 }
 
-/// One process: takes these orders, and ends when the outbox is empty.
+/// Runs the shop as one process would: takes these orders, and ends when the outbox is empty.
 #[tokio::main]
 async fn process(directory: &Path, items: &[&str], aborts_before: Option<i64>) -> anyhow::Result<()> {
     let (database, store) = (directory.join("shop.db"), SqliteStore::open(directory.join("mail.db"))?);

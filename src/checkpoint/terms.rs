@@ -28,7 +28,8 @@ impl Checkpoints {
         Self { store: Arc::new(store), limit: DEFAULT_STORE_LIMIT, claims: Claims::default() }
     }
 
-    /// Sets the longest time that a claim or a save waits for the store. With zero, every claim fails.
+    /// Sets the longest time that a claim or a save waits for the store. With zero, each save
+    /// fails, and each claim that the store does not answer at once.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;

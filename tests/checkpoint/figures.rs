@@ -38,7 +38,7 @@ async fn the_figures_go_on_over_restarts_and_tell_a_failure_until_the_next_save(
     tally.call(|reply| Msg::Add(1, reply)).await.unwrap_err();
     up(&tree, "app/tally", 2).await;
     let why = tally.why().await.to_string();
-    // Found by a newcomer: two copies of the error made a paragraph that nobody read to its end.
+    // Found by a newcomer: two copies of the error made the paragraph too long to be read.
     assert!(why.contains("; the last save failed, as its last end says."), "{why}");
     assert_eq!(why.matches("checkpoint `app/tally` in the store of the test: no space left").count(), 1, "{why}");
     let saves = tally.saves().unwrap().to_string();

@@ -358,7 +358,7 @@ fn a_lock_that_another_process_holds_for_ever_takes_one_thread_and_not_all() {
     runtime.block_on(async { assert_eq!(store.claim("held").await.unwrap().latest.unwrap().stamp.sequence, 1) });
 }
 
-// Found by a newcomer, who renamed a folder: it was called damaged if the keys had different lengths.
+// Found by a newcomer: a folder that was renamed was called damaged if the keys had different lengths.
 #[tokio::test]
 async fn a_value_of_another_key_is_recognised_whatever_the_lengths() {
     for other in ["app/t", "app/tally", "app/something-longer"] {

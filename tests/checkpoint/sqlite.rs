@@ -67,7 +67,7 @@ async fn what_is_no_database_is_named() {
     assert!(error.to_string().contains("letter.txt` is no SQLite database"), "{error}");
     let error = SqliteStore::open(directory.path().join("absent/shop.db")).unwrap_err();
     assert!(error.to_string().contains("create its directory"), "{error}");
-    // Found by a newcomer, who was told to create it.
+    // Found by a newcomer: the error advised to create it.
     let error = SqliteStore::open(directory.path()).unwrap_err();
     assert!(error.to_string().contains("it is a directory"), "{error}");
 }

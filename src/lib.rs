@@ -217,7 +217,7 @@
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
 //! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
-//! | `checkpoint/` | state that survives the process. `store`, `contract/`: the contract of a store, and its tests; `files/`, `sqlite`, `memory`: the stores; `terms`: a store with its time limit. `claims`, `claimed`: the right of an incarnation to save. `typed`: the checkpoint of a service; `group`: group commit; `state`, `json`: values and their encoding; `observed`: the seam for experiments |
+//! | `checkpoint/` | state that survives the process. `store`, `contract/`: the contract of a store, and its tests; `files/`, `sqlite`, `memory`: the stores; `turns`, `blocking`: when and in which thread their work is done; `terms`: a store with its time limit. `claims`, `claimed`: the right of an incarnation to save. `typed`: the checkpoint of a service; `group/`: group commit; `state`, `json`: values and their encoding; `observed`: the seam for experiments |
 //! | `run/` | from a signal of the system to the exit status |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |

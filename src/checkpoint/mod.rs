@@ -23,6 +23,7 @@
 //! | `state`, `json` | values and their encoding |
 //! | `observed` | the seam for experiments |
 
+mod blocking;
 mod claimed;
 mod claims;
 pub mod contract;

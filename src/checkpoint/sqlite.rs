@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, named_params};
 use tokio::sync::Mutex;
 
+use crate::checkpoint::blocking::in_a_thread;
 use crate::checkpoint::error::StoreError;
 use crate::checkpoint::store::{CheckpointStore, Claim, Record, Stamp, StoreFuture};
 
@@ -133,15 +134,8 @@ impl SqliteStore {
         let database = self.database.clone();
         Box::pin(async move {
             let mut connection = database.connection.clone().lock_owned().await;
-            let done = tokio::task::spawn_blocking(move || {
-                work(&mut connection).unwrap_or_else(|error| Err(fault(&database.place, doing, error)))
-            });
-            match done.await {
-                Ok(done) => done,
-                Err(ended) => {
-                    Err(StoreError::Failed(anyhow::Error::new(ended).context("the work of the store ended early")))
-                }
-            }
+            in_a_thread(move || work(&mut connection).unwrap_or_else(|error| Err(fault(&database.place, doing, error))))
+                .await
         })
     }
 

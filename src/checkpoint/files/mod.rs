@@ -10,11 +10,13 @@
 mod entry;
 mod fault;
 mod format;
+mod lock;
 mod names;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::checkpoint::blocking::in_a_thread;
 use crate::checkpoint::error::StoreError;
 use crate::checkpoint::store::{CheckpointStore, Claim, Record, Stamp, StoreFuture};
 use crate::checkpoint::turns::Turns;
@@ -95,16 +97,11 @@ impl FileStore {
             // What is logged on that thread is said of this incarnation.
             let span = tracing::Span::current();
             let my_turn = turn.lock_owned().await;
-            let work = move || {
+            in_a_thread(move || {
                 let _my_turn = my_turn;
                 span.in_scope(|| work(&root, &key, accept_previous))
-            };
-            match tokio::task::spawn_blocking(work).await {
-                Ok(done) => done,
-                Err(ended) => {
-                    Err(StoreError::Failed(anyhow::Error::new(ended).context("the work of the store ended early")))
-                }
-            }
+            })
+            .await
         })
     }
 }

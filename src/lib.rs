@@ -244,6 +244,7 @@ mod context;
 mod error;
 mod event;
 mod handle;
+pub mod health;
 mod incarnation;
 mod log;
 mod mailbox;

@@ -28,6 +28,8 @@ pub(crate) struct Ending {
     is_ending: AtomicBool,
     /// Notified when the root begins to end.
     pub(crate) begins: Arc<Notify>,
+    /// Notified when the tree begins to drain.
+    pub(crate) drains: Notify,
     notes: Mutex<Notes>,
 }
 
@@ -79,7 +81,9 @@ impl Notes {
 
 impl Ending {
     pub(crate) fn begin_to_drain(&self) {
-        self.is_draining.store(true, Ordering::Release);
+        if !self.is_draining.swap(true, Ordering::AcqRel) {
+            self.drains.notify_waiters();
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {

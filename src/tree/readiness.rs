@@ -21,16 +21,17 @@ impl Shared {
     /// The required children. Settings that a child inherits from its supervisor are read each time, as they may have
     /// changed.
     fn required(&self) -> Vec<(Arc<str>, Listed)> {
-        // A copy, so that no child that comes or goes waits for the walk.
+        // A copy, so that no child that comes or goes waits for the walk. Most children of a large tree do not count.
+        let all = self.directory.all().into_iter();
         let all: BTreeMap<_, _> =
-            self.directory.all().into_iter().map(|(path, listed)| (path, (listed.slot.counts(), listed))).collect();
+            all.filter_map(|(path, listed)| Some((path, (listed.slot.counts()?, listed)))).collect();
         let counts = |path: &str| {
             let mut path = path;
             loop {
                 match all.get(path) {
-                    None | Some((None, _)) => return false,
-                    Some((Some(Counts::BySaying), _)) => return true,
-                    Some((Some(Counts::WithItsSupervisor), _)) => {}
+                    None => return false,
+                    Some((Counts::BySaying, _)) => return true,
+                    Some((Counts::WithItsSupervisor, _)) => {}
                 }
                 match path.rsplit_once('/') {
                     Some((above, _)) if above.contains('/') => path = above,
@@ -44,7 +45,7 @@ impl Shared {
     }
 
     /// The required children that are not ready. A child that ended as it should, or is not wanted, is not missing.
-    fn missing(&self) -> Vec<(Arc<str>, Listed, ServiceStatus)> {
+    pub(crate) fn missing(&self) -> Vec<(Arc<str>, Listed, ServiceStatus)> {
         let seen = self.required().into_iter().map(|(path, listed)| (path, listed.slot.status(), listed));
         let is_missed = |listed: &Listed, status: ServiceStatus| match status.state {
             ServiceState::Down => listed.slot.completion().is_none(),
@@ -59,11 +60,28 @@ impl Shared {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        !self.is_ending() && self.missing().is_empty()
+        // This is read first: a drain answers at once, however many children the tree has.
+        let is_ready = !self.ending.is_draining() && self.missing().is_empty();
+        if is_ready {
+            self.required.note_ready();
+        }
+        is_ready
     }
 
     /// Waits until all required children are ready (`true`), or until one of them is not coming back without an order.
     async fn readiness(&self) -> bool {
+        self.all_ready(true).await
+    }
+
+    /// Waits until all required children are ready for the first time (`true`), or until the tree ends. A child that
+    /// needs an order to come back is waited for.
+    pub(crate) async fn first_readiness(&self) -> bool {
+        self.required.were_ready() || self.all_ready(false).await
+    }
+
+    /// Waits until all required children are ready (`true`), or until the tree ends. `is_order_too_late`: it also ends
+    /// the wait if one of them is not coming back without an order.
+    async fn all_ready(&self, is_order_too_late: bool) -> bool {
         loop {
             // Both are enabled before anything is read, so that no change after that is missed.
             let mut ending = pin!(self.ending.begins.notified());
@@ -71,9 +89,13 @@ impl Shared {
             ending.as_mut().enable();
             changed.as_mut().enable();
             let missing = self.missing();
-            let is_over = self.is_ending() || missing.iter().any(|(_, _, status)| is_gone(status.state));
-            if is_over || missing.is_empty() {
-                return !is_over;
+            let needs_order = || missing.iter().any(|(_, _, status)| is_gone(status.state));
+            if self.is_ending() || (is_order_too_late && needs_order()) {
+                return false;
+            }
+            if missing.is_empty() {
+                self.required.note_ready();
+                return true;
             }
             // The children are awaited one after the other. All are read once more when the last one is ready, and when
             // one goes down.
@@ -161,8 +183,8 @@ impl Tree {
 }
 
 impl Directory {
-    /// Whether everything that is required is ready now, and the tree is not ending: for a readiness probe. See
-    /// [`Tree::ready`].
+    /// Whether everything that is required is ready now, and the tree is not [draining](Tree::is_draining): for a
+    /// readiness probe. See [`Tree::ready`], and [`regrow::health`](crate::health) for probes over HTTP.
     pub fn is_ready(&self) -> bool {
         self.shared().is_ready()
     }

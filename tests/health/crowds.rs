@@ -1,0 +1,72 @@
+//! Slow and hostile clients: none of them keeps a probe out.
+
+use std::time::Duration;
+
+use regrow::Health;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::common::tree::{SEC, soon};
+use crate::http::{serve, shop, statuses};
+
+/// Number of files that this process may open.
+fn files_max() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()).unwrap_or(1024)
+}
+
+#[tokio::test]
+async fn ten_thousand_connections_that_never_finish_their_request_do_not_keep_a_probe_out() {
+    let tree = shop(Health::Required).await;
+    let server = serve([&tree]);
+    // With a lower limit of the process there are fewer, and still more than the server keeps.
+    let number = 10_000.min(files_max().saturating_sub(600));
+    assert!(number > 300);
+    let mut crowd = Vec::new();
+    for _ in 0..number {
+        let mut client = soon("a connection", TcpStream::connect(server.address())).await.unwrap();
+        // The server may have closed it for a newer one.
+        let _ = client.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow: ").await;
+        crowd.push(client);
+    }
+    let begun = Instant::now();
+    assert_eq!(statuses(server.address()).await, [200, 200, 200]);
+    assert!(begun.elapsed() < 5 * SEC, "{:?}", begun.elapsed());
+    let mut rest = Vec::new();
+    let _ = soon("the oldest is closed", crowd[0].read_to_end(&mut rest)).await;
+    assert!(rest.is_empty());
+    tree.shutdown().await;
+}
+
+// Time is paused, and passes when nothing else is left to do.
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_after_ten_seconds_whatever_its_client_does() {
+    let tree = shop(Health::Required).await;
+    let server = serve([&tree]);
+    for begin in ["", "GET /livez HT", "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        let mut client = TcpStream::connect(server.address()).await.unwrap();
+        client.write_all(begin.as_bytes()).await.unwrap();
+        let begun = Instant::now();
+        let mut read = Vec::new();
+        // An error says the same: the connection is over.
+        let _ = client.read_to_end(&mut read).await;
+        assert!((10 * SEC..11 * SEC).contains(&begun.elapsed()), "{begin:?}: {:?}", begun.elapsed());
+    }
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_request_without_end_is_cut_off() {
+    let tree = shop(Health::Required).await;
+    let server = serve([&tree]);
+    let mut client = TcpStream::connect(server.address()).await.unwrap();
+    client.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
+    let flood = async {
+        while client.write_all(&[b'x'; 1024]).await.is_ok() {}
+    };
+    tokio::time::timeout(Duration::from_secs(20), flood).await.expect("it is cut off before it has sent much");
+    assert_eq!(statuses(server.address()).await, [200, 200, 200]);
+    tree.shutdown().await;
+}

@@ -153,6 +153,8 @@
 //! |---|---|
 //! | `macros` | `#[regrow::service]`, which makes messages and a typed client of the methods of a service |
 //! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
+//! | `health` | [`health_router`](health#over-http) and `serve_health`: liveness, readiness and startup probes over HTTP. It brings axum |
+//! | `sd-notify` | `signal`, and `RunUntilSignal::sd_notify`: systemd is told when the tree is ready, how it is, and that it lives |
 //! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
 //! | `chaos` | experiments with faults, live and in virtual time |
 //! | `checkpoint` | `regrow::checkpoint`: state that survives the process, in files or in memory |
@@ -218,7 +220,8 @@
 //! | `child/` | how each kind of child is described |
 //! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
 //! | `checkpoint/` | state that survives the process. `store`, `contract/`: the contract of a store, and its tests; `files/`, `sqlite`, `memory`: the stores; `turns`, `blocking`: when and in which thread their work is done; `terms`: a store with its time limit. `claims`, `claimed`: the right of an incarnation to save. `typed`: the checkpoint of a service; `group/`: group commit; `state`, `json`: values and their encoding; `observed`: the seam for experiments |
-//! | `run/` | from a signal of the system to the exit status |
+//! | `health/` | whether a tree is live, ready and started: as data (`tree_health`), asked of the tree (`source`), over HTTP (`router`, on an address of their own by `server` and `connections`), and on one line (`status_line`) |
+//! | `run/` | from a signal of the system to the exit status; what systemd is told meanwhile (`systemd`, `systemd_socket`) |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
 //! | `otp/` | OTP's scenarios played on the machines and live, and compared with OTP itself |

@@ -9,7 +9,7 @@ mod router;
 #[cfg(feature = "health")]
 mod server;
 mod source;
-#[cfg(feature = "sd-notify")]
+#[cfg(all(feature = "sd-notify", target_os = "linux"))]
 pub(crate) mod status_line;
 mod tree_health;
 

@@ -23,6 +23,19 @@ use crate::base::hook;
 /// No client can keep a probe out for long. At most 256 connections are open, and the oldest is closed for a new one.
 /// Each ends after ten seconds, or 16 KiB of requests.
 ///
+/// ```no_run
+/// use regrow::{Supervisor, health::serve_health};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+/// let tree = Supervisor::one_for_one("shop").start().await?;
+/// let _health = serve_health("0.0.0.0:8081".parse()?, [tree.health_source()])?;
+/// tree.run_until_signal().drain(Duration::from_secs(5)).within(Duration::from_secs(25)).await?;
+/// # Ok(()) }
+/// ```
+///
+/// In a test, with a port that the system chooses:
+///
 /// ```
 /// use regrow::{Supervisor, health::serve_health, testing::Journal};
 ///

@@ -25,7 +25,7 @@ pub const DEFAULT_ANSWER_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct HealthSource {
     path: Arc<str>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     root: watch::Receiver<Root>,
     /// The runtime of the tree, if the source was made there.
     runtime: Option<Handle>,
@@ -66,8 +66,8 @@ impl Tree {
         if let Some(runtime) = &source.runtime
             && !source.shared.required.were_ready()
         {
-            let shared = self.shared.clone();
-            runtime.spawn(async move { shared.first_readiness().await });
+            let watched = source.clone();
+            runtime.spawn(async move { watched.first_ready().await });
         }
         source
     }
@@ -108,7 +108,7 @@ impl HealthSource {
     /// | the only thread of the runtime in which this runs | nothing, as this does not run either: the probe itself times out |
     /// | all threads of the tree's runtime, while this runs in another one | [`Life::Blocked`] |
     /// | some threads of a runtime with several | nothing, as long as one of them runs the root. A task that a blocked thread woke last waits with that thread; if that task is the root, [`Life::Silent`] |
-    /// | one service, which does not yield or hangs | nothing here: a [watchdog](crate::Policy::hang) is for that |
+    /// | one service, which does not yield or hangs | nothing here: a [watchdog](method@crate::Policy::watchdog) is for that |
     ///
     /// A machine that was suspended for longer than `limit` may answer late once, so a probe should fail several times
     /// before it has a consequence.
@@ -163,6 +163,25 @@ impl HealthSource {
             (true, true) => Life::Live,
             (true, false) => Life::Silent { limit },
             (false, true | false) => Life::Blocked { limit },
+        }
+    }
+
+    /// Waits until the tree is up and ready for the first time (`true`), or ends.
+    pub(crate) async fn first_ready(&self) -> bool {
+        let mut root = self.root.clone();
+        // An error means that the runtime took the root away.
+        let is_up = root.wait_for(|root| !matches!(root, Root::Booting)).await.is_ok();
+        is_up && self.shared.first_readiness().await
+    }
+
+    /// Waits until the tree drains.
+    #[cfg(all(feature = "sd-notify", target_os = "linux"))]
+    pub(crate) async fn drains(&self) {
+        // It is enabled before the flag is read, so that no change is missed.
+        let mut drains = std::pin::pin!(self.shared.ending.drains.notified());
+        drains.as_mut().enable();
+        if !self.shared.ending.is_draining() {
+            drains.await;
         }
     }
 

@@ -90,9 +90,9 @@ impl TreeHealth {
 
     /// Whether the tree was ready once: for a startup probe. Once true, it stays true.
     ///
-    /// The first moment of readiness is seen for certain if a [`HealthSource`](super::HealthSource) was made before, or
-    /// if the tree is run by `run_until_signal` with `sd_notify`. Without them it is seen if somebody looks:
-    /// [`Tree::ready`](crate::Tree::ready), [`Directory::is_ready`](crate::Directory::is_ready).
+    /// A task waits for the first moment of readiness once a [`HealthSource`](super::HealthSource) was made, or if the
+    /// tree is run by `run_until_signal` with `sd_notify`. It misses a moment that is over before the task has its turn.
+    /// Without that task, only a look at the right time sees it, such as that of [`Tree::ready`](crate::Tree::ready).
     pub fn is_started(&self) -> bool {
         self.was_ready
     }
@@ -105,7 +105,10 @@ impl fmt::Display for TreeHealth {
             Life::Live => {}
             Life::Over { exit } => return write!(f, "{tree} is over: {}", one_line(exit)),
             Life::Blocked { limit } => {
-                return write!(f, "{tree} is not live: a new task did not run within {limit:?}, so its runtime is blocked");
+                return write!(
+                    f,
+                    "{tree} is not live: a new task did not run within {limit:?}, so its runtime is blocked"
+                );
             }
             Life::Silent { limit } => {
                 return write!(f, "{tree} is not live: its root supervisor did not answer within {limit:?}");

@@ -11,6 +11,7 @@ use crate::base::time::later;
 use crate::log::{line, millis, one_line};
 use crate::run::os_signals::{Signal, Signals};
 use crate::run::run_error::RunError;
+use crate::run::systemd::Systemd;
 use crate::slot::fact::Fact;
 use crate::supervisor::description::Description;
 use crate::tree::Tree;
@@ -88,6 +89,7 @@ pub struct RunUntilSignal<'a> {
     limit: Option<Duration>,
     drain: Duration,
     when_up: Option<WhenUp<'a>>,
+    tells_systemd: bool,
 }
 
 type WhenUp<'a> = Box<dyn FnOnce(&Tree) + Send + 'a>;
@@ -99,7 +101,7 @@ enum What<'a> {
 
 impl<'a> RunUntilSignal<'a> {
     fn new(what: What<'a>) -> Self {
-        Self { what, limit: None, drain: Duration::ZERO, when_up: None }
+        Self { what, limit: None, drain: Duration::ZERO, when_up: None, tells_systemd: false }
     }
 
     pub(crate) fn starting(description: Description) -> Self {
@@ -131,27 +133,55 @@ impl<'a> RunUntilSignal<'a> {
         self
     }
 
+    /// Tells systemd how the tree is, as `sd_notify` does. Default: it is not told. Nothing happens on other systems than
+    /// Linux, and if the variable `NOTIFY_SOCKET` is not set.
+    ///
+    /// | message | when |
+    /// |---|---|
+    /// | `READY=1` | the tree is [ready](crate::health::TreeHealth::is_ready), and not only up, for the first time. Without it, systemd fails the start after its `TimeoutStartSec` |
+    /// | `STATUS=` | one line, such as `12 services, 1 parked: shop/db`, after an event that changes it; at most one a second. `systemctl status` shows it |
+    /// | `STOPPING=1` | the drain begins, before anything is stopped |
+    /// | `EXTEND_TIMEOUT_USEC=` | with `STOPPING=1`, if there is a [limit](Self::within): systemd then waits that long even if its `TimeoutStopSec` is shorter |
+    /// | `WATCHDOG=1` | at half of the unit's `WatchdogSec`, while the tree [answers](crate::health::HealthSource::check). systemd restarts a process that gives no sign, so a blocked runtime or a root that is over ends there |
+    ///
+    /// Paths in the status are escaped, and cannot add another message. Messages are sent by a thread of their own. A
+    /// socket that does not answer is logged once, and changes nothing else. A `NOTIFY_SOCKET` that begins with `@` is
+    /// not supported.
+    ///
+    /// [`regrow::health`](crate::health) has a unit file.
+    #[cfg(feature = "sd-notify")]
+    pub fn sd_notify(mut self) -> Self {
+        self.tells_systemd = true;
+        self
+    }
+
     async fn run(self) -> Result<ShutdownReport, RunError> {
-        let Self { what, limit, drain, when_up } = self;
+        let Self { what, limit, drain, when_up, tells_systemd } = self;
+        let tell = |tree: &Tree| if tells_systemd { Systemd::find(tree, limit) } else { None };
         match what {
             What::Tree(tree) => {
                 if tree.has_ended() {
                     return verdict(tree.wait().await);
                 }
                 let signals = Signals::listen().map_err(RunError::Signals)?;
-                Run { tree, signals, limit }.serve(drain, when_up).await
+                let systemd = tell(tree);
+                Run { tree, signals, limit, systemd: &systemd }.serve(drain, when_up).await
             }
             What::Description(description) => {
                 // This comes first: a signal while the tree starts must not end the process.
                 let mut signals = Signals::listen().map_err(RunError::Signals)?;
                 let mut tree = Tree::launch(*description).await.map_err(RunError::Start)?;
+                let systemd = tell(&tree);
                 let early = tokio::select! {
                     _ = tree.wait_for(|root| !matches!(root, Root::Booting)) => None,
                     signal = signals.next() => Some(signal),
                 };
                 if let Some(signal) = early {
-                    let run = Run { tree: &tree, signals, limit };
+                    let run = Run { tree: &tree, signals, limit, systemd: &systemd };
                     let report = run.end(signal, Duration::ZERO).await;
+                    if let Some(systemd) = &systemd {
+                        systemd.finish().await;
+                    }
                     // A child may have failed to start before it was stopped.
                     return match report.exit {
                         Exit::ChildFailedToStart { .. } => Err(RunError::Start(tree.boot_error(report.exit))),
@@ -159,7 +189,7 @@ impl<'a> RunUntilSignal<'a> {
                     };
                 }
                 tree = tree.booted().await.map_err(RunError::Start)?;
-                Run { tree: &tree, signals, limit }.serve(drain, when_up).await
+                Run { tree: &tree, signals, limit, systemd: &systemd }.serve(drain, when_up).await
             }
         }
     }
@@ -169,6 +199,7 @@ struct Run<'a> {
     tree: &'a Tree,
     signals: Signals,
     limit: Option<Duration>,
+    systemd: &'a Option<Systemd>,
 }
 
 impl Run<'_> {
@@ -181,10 +212,15 @@ impl Run<'_> {
             _ = self.tree.ended() => None,
             signal = self.signals.next() => Some(signal),
         };
-        verdict(match signal {
+        let systemd = self.systemd;
+        let report = match signal {
             Some(signal) => self.end(signal, drain).await,
             None => self.tree.wait().await,
-        })
+        };
+        if let Some(systemd) = systemd {
+            systemd.finish().await;
+        }
+        verdict(report)
     }
 
     /// Ends the tree, from the first signal on.
@@ -194,8 +230,12 @@ impl Run<'_> {
         let path = tree.path();
         line!(INFO, { path = %path, signal = signal.name }, "signal received");
         let mut second = None;
+        // Readiness turns false before anything is stopped, also without a drain.
+        tree.shared.ending.begin_to_drain();
+        if let Some(systemd) = self.systemd {
+            systemd.tell_stopping();
+        }
         if !drain.is_zero() {
-            tree.shared.ending.begin_to_drain();
             line!(INFO, { path = %path, drain_ms = millis(drain) }, "draining: readiness is off, and the tree serves on");
             let until = bounds.kill_at.into_iter().chain([later(begun, drain)]).min();
             tokio::select! {

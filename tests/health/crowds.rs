@@ -63,10 +63,26 @@ async fn a_request_without_end_is_cut_off() {
     let server = serve([&tree]);
     let mut client = TcpStream::connect(server.address()).await.unwrap();
     client.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
-    let flood = async {
-        while client.write_all(&[b'x'; 1024]).await.is_ok() {}
-    };
+    let flood = async { while client.write_all(&[b'x'; 1024]).await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(20), flood).await.expect("it is cut off before it has sent much");
+    assert_eq!(statuses(server.address()).await, [200, 200, 200]);
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_refused_and_changes_nothing() {
+    let tree = shop(Health::Required).await;
+    let server = serve([&tree]);
+    for hello in
+        [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\0\0\0\0\r\n\r\n", b"GET\r\n\r\n", b"GET /livez HTTP/9.9\r\n\r\n"]
+    {
+        let mut client = TcpStream::connect(server.address()).await.unwrap();
+        client.write_all(hello).await.unwrap();
+        let mut answer = Vec::new();
+        // An error says the same: the connection is over.
+        let _ = soon("the end of the connection", client.read_to_end(&mut answer)).await;
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"), "{:?}", String::from_utf8_lossy(&answer));
+    }
     assert_eq!(statuses(server.address()).await, [200, 200, 200]);
     tree.shutdown().await;
 }

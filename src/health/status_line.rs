@@ -70,23 +70,20 @@ pub(crate) struct StatusLine {
 impl StatusLine {
     /// Looks at all services of the tree.
     pub(crate) fn read(source: &HealthSource) -> Self {
-        let (mut services, mut troubles, mut unsettled) = (0, Vec::new(), Vec::new());
-        for (path, listed) in source.shared.directory.all() {
+        let mut services: usize = 0;
+        let in_trouble = source.shared.directory.picked(|path, listed| {
+            if listed.kind.is_supervisor() {
+                return None;
+            }
             let status = listed.slot.status();
             let is_done = listed.slot.completion().is_some();
             let has_ended = status.state == ServiceState::Gone || (status.state == ServiceState::Down && is_done);
-            if listed.kind.is_supervisor() || has_ended {
-                continue;
-            }
-            services += 1;
-            if let Some(trouble) = Trouble::of(status, is_done) {
-                troubles.push((trouble, path));
-                if unsettled.len() < WATCHED_MAX {
-                    unsettled.push((listed.slot, status));
-                }
-            }
-        }
+            services = services.saturating_add(usize::from(!has_ended));
+            Some((Trouble::of(status, is_done)?, path.clone(), listed.slot.clone(), status))
+        });
+        let mut troubles: Vec<_> = in_trouble.iter().map(|(trouble, path, ..)| (*trouble, path.clone())).collect();
         troubles.sort_unstable();
+        let unsettled = in_trouble.into_iter().take(WATCHED_MAX).map(|(.., slot, status)| (slot, status)).collect();
         let is_missing = !source.shared.missing().is_empty();
         Self { text: text(services, &troubles, is_missing), unsettled }
     }

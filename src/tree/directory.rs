@@ -268,9 +268,10 @@ impl Directory {
         self.under(path).iter().for_each(|(_, listed)| listed.slot.wait());
     }
 
-    /// Returns all children, in no order.
-    pub(crate) fn all(&self) -> Vec<(Arc<str>, Listed)> {
-        self.paths.all(|path, listed| (path.clone(), listed.clone()))
+    /// Returns what `pick` takes of the children, in no order. They are not seen at one moment. `pick` must be short and
+    /// use no other path, for a part of the directory is locked.
+    pub(crate) fn picked<R>(&self, pick: impl FnMut(&Arc<str>, &Listed) -> Option<R>) -> Vec<R> {
+        self.paths.picked(pick)
     }
 
     /// Returns the slots of all children, in no order.

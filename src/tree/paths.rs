@@ -203,6 +203,17 @@ impl<T: Clone> Paths<T> {
         all
     }
 
+    /// Returns what `pick` takes of the values, in no order. They are seen at different moments: only one shard is locked
+    /// at a time, and the lists are not. So few changes wait for the walk.
+    pub(crate) fn picked<R>(&self, mut pick: impl FnMut(&Arc<str>, &T) -> Option<R>) -> Vec<R> {
+        let mut picked = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.0.read().unwrap_or_else(PoisonError::into_inner);
+            picked.extend(shard.iter().filter_map(|(path, what)| pick(path, what)));
+        }
+        picked
+    }
+
     /// Returns the values at `path` and below it, leaves first.
     pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, T)> {
         let lists = self.lists();
@@ -269,6 +280,23 @@ mod tests {
             paths.remove_if(path, |()| true);
         }
         assert!(paths.lists().is_empty() && paths.len() == 0);
+    }
+
+    #[test]
+    fn each_path_is_offered_once_and_only_what_is_picked_comes_back() {
+        let paths = Paths::default();
+        (0..1000).for_each(|number| insert(&paths, &format!("app/{number}")));
+        let mut offered = 0;
+        let mut picked = paths.picked(|path, ()| {
+            offered += 1;
+            path.ends_with("00").then(|| path.to_string())
+        });
+        picked.sort_unstable();
+        assert_eq!(offered, 1000);
+        assert_eq!(
+            picked,
+            ["100", "200", "300", "400", "500", "600", "700", "800", "900"].map(|end| format!("app/{end}"))
+        );
     }
 
     #[test]

@@ -21,10 +21,10 @@ impl Shared {
     /// The required children. Settings that a child inherits from its supervisor are read each time, as they may have
     /// changed.
     fn required(&self) -> Vec<(Arc<str>, Listed)> {
-        // A copy, so that no child that comes or goes waits for the walk. Most children of a large tree do not count.
-        let all = self.directory.all().into_iter();
-        let all: BTreeMap<_, _> =
-            all.filter_map(|(path, listed)| Some((path, (listed.slot.counts()?, listed)))).collect();
+        // Most children of a large tree do not count, and are not copied.
+        let counting =
+            self.directory.picked(|path, listed| Some((path.clone(), (listed.slot.counts()?, listed.clone()))));
+        let all = BTreeMap::from_iter(counting);
         let counts = |path: &str| {
             let mut path = path;
             loop {

@@ -1,7 +1,5 @@
 //! Slow and hostile clients: none of them keeps a probe out.
 
-use std::time::Duration;
-
 use regrow::Health;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -64,8 +62,39 @@ async fn a_request_without_end_is_cut_off() {
     let mut client = TcpStream::connect(server.address()).await.unwrap();
     client.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
     let flood = async { while client.write_all(&[b'x'; 1024]).await.is_ok() {} };
-    tokio::time::timeout(Duration::from_secs(20), flood).await.expect("it is cut off before it has sent much");
+    soon("it is cut off before it has sent much", flood).await;
     assert_eq!(statuses(server.address()).await, [200, 200, 200]);
+    tree.shutdown().await;
+}
+
+const REQUEST: &[u8] = b"GET /startupz HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// Whether the connection has answered one more request with `ok`.
+async fn is_answered(client: &mut TcpStream) -> bool {
+    let (mut answer, mut part) = (Vec::new(), [0; 512]);
+    if client.write_all(REQUEST).await.is_err() {
+        return false;
+    }
+    while !answer.ends_with(b"\r\n\r\nok") {
+        match client.read(&mut part).await {
+            Ok(0) | Err(_) => return false,
+            Ok(length) => answer.extend_from_slice(&part[..length]),
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_some_hundred_requests() {
+    let tree = shop(Health::Required).await;
+    let server = serve([&tree]);
+    let mut client = TcpStream::connect(server.address()).await.unwrap();
+    let mut answers = 0;
+    // A connection may send 16 KiB.
+    while answers < 1000 && soon("an answer", is_answered(&mut client)).await {
+        answers += 1;
+    }
+    assert_eq!(answers, 16 * 1024 / REQUEST.len());
     tree.shutdown().await;
 }
 

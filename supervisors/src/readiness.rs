@@ -364,7 +364,9 @@ impl Core {
         for key in self.children.dependents(name) {
             let Some(child) = self.children.get(key) else { continue };
             let is_waiting = match &child.state {
-                State::Held(Held { hold, .. }) => *hold != Hold::Queued,
+                // Only an order brings back a child that an order has parked.
+                State::Held(Held { hold: Hold::Queued | Hold::Parked { until: None }, .. }) => false,
+                State::Held(_) => true,
                 State::Live(_) | State::Down => false,
             };
             let asks = child.spec.dependencies().iter().any(|on| *on.name == *name && on.condition == condition);

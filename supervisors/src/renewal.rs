@@ -98,7 +98,9 @@ pub(crate) trait Renew: Kind {
                 return Ok(Done::Later);
             }
             // Invariant 2.
-            (Ending::Asked | Ending::Killed, _) if child.stop_calls.is_none() && self.core().renewals.contains(key) => {
+            (Ending::Asked | Ending::Killed, _)
+                if child.stop_calls.is_none() && !live.is_to_be_parked() && self.core().renewals.contains(key) =>
+            {
                 self.core_mut().renew(key, call, reason);
                 return Ok(Done::Later);
             }

@@ -93,7 +93,8 @@ impl Reasons {
             steps,
             budget: left.map(|(left, restarts_max, within)| BudgetLeft { left, restarts_max, within, is_own }),
             next_try: held.and_then(|held| held.hold.until()),
-            waits_for: if held.is_some() { core.missing(key).cloned().collect() } else { Vec::new() },
+            // No service brings back a child that an order has parked.
+            waits_for: if held.is_some() && !is_by_order { core.missing(key).cloned().collect() } else { Vec::new() },
             lost: core.lost(key).cloned().collect(),
             given_up: child.given_up(),
             failures: history.failures.as_ref().and_then(|failures| match child.standing() {

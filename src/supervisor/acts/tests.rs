@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::{ActError, Acted, Deed};
 use crate::error::manage::ManageError;
 use crate::slot::status::ServiceState;
-use crate::testing::{Journal, until};
+use crate::testing::{Journal, until, until_event};
 use crate::tree::KillError;
-use crate::{Child, DynamicSupervisor, Intensity, Partitioned, Supervisor, Tree};
+use crate::{Child, DynamicSupervisor, EventKind, Intensity, Partitioned, Supervisor, Tree};
 
 const DEEDS: [Deed; 6] = [Deed::Kill, Deed::Restart, Deed::Terminate, Deed::Start, Deed::Park, Deed::Revive];
 
@@ -48,7 +48,7 @@ async fn tree() -> Tree {
             Ok(())
         }))
         .child(Child::thread("thread", |mut inbox: crate::Inbox<()>| {
-            while inbox.recv().is_some() {}
+            while inbox.next().is_some() {}
             Ok(())
         }))
         .child(Child::actor("actor", || (Idle, ())))
@@ -91,21 +91,45 @@ fn is_partition(path: &str) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_kill_ends_the_incarnation_of_any_child() {
     let tree = tree().await;
-    for path in EACH {
+    for path in EACH.into_iter().rev() {
+        let before = generation(&tree, path);
         assert_eq!(act(&tree, Deed::Kill, path, None).await.ok(), Some(Acted::Done), "{path}");
-        is_up(&tree, path, 2).await;
-        assert!(matches!(
-            act(&tree, Deed::Kill, path, Some(1)).await,
-            Err(ActError::Replaced { meant: 1, latest: 2, .. })
-        ));
-        act(&tree, Deed::Kill, path, Some(2)).await.expect("it is the present one");
-        // The dynamic supervisor has forgotten its child, and the partitions begin again with their supervisor.
-        if path == "app/pool" || path == "app/shards" {
-            is_up(&tree, path, 3).await;
-            let pool = tree.dynamic("app/pool").expect("it is there");
-            let _ = pool.start_child(Journal::new().probe("job")).await;
-            break;
-        }
+        is_up(&tree, path, before + 1).await;
+        let outdated = act(&tree, Deed::Kill, path, Some(before)).await;
+        assert!(matches!(outdated, Err(ActError::Replaced { .. })), "{path}: {outdated:?}");
+        assert_eq!(act(&tree, Deed::Kill, path, Some(before + 1)).await.ok(), Some(Acted::Done), "{path}");
+        is_up(&tree, path, before + 2).await;
+    }
+    tree.shutdown().await;
+}
+
+// The order waits while a group is restarted, and finds another generation then.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_waited_is_checked_when_it_is_carried_out() {
+    let journal = Journal::new();
+    let slow = Child::task("slow", |ctx| async move {
+        ctx.stopping().await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Ok(())
+    });
+    let tree = Supervisor::one_for_all("app")
+        .budget(Intensity::unlimited())
+        .child(journal.probe("db"))
+        .child(slow)
+        .start()
+        .await
+        .expect("it starts");
+    for deed in [Deed::Park, Deed::Terminate, Deed::Restart] {
+        let before = generation(&tree, "app/slow");
+        let mut events = tree.events();
+        tree.kill("app/db").expect("it runs");
+        until_event(&mut events, |event| &*event.path == "app/db" && matches!(event.kind, EventKind::Exited { .. }))
+            .await;
+        let late = act(&tree, deed, "app/slow", Some(before)).await;
+        let found =
+            matches!(late, Err(ActError::Replaced { meant, latest, .. }) if (meant, latest) == (before, before + 1));
+        assert!(found, "{deed:?}: {late:?}");
+        assert_eq!(state(&tree, "app/slow"), Some(ServiceState::Up));
     }
     tree.shutdown().await;
 }

@@ -31,7 +31,7 @@ use crate::tree::{Directory, KillError};
 #[cfg(test)]
 mod tests;
 
-/// What an operator does with a child.
+/// An act of an operator on one child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deed {
     Kill,
@@ -59,7 +59,7 @@ impl Deed {
 /// A deed that was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Acted {
-    /// What was asked for is done. A kill and a revival are done when they have been ordered.
+    /// The deed is done. A kill and a revival are done when they have been ordered.
     Done,
     /// This generation came up.
     Up(u64),

@@ -12,7 +12,7 @@ use crate::{Child, DynamicSupervisor, EventKind, Intensity, Partitioned, Supervi
 
 const DEEDS: [Deed; 6] = [Deed::Kill, Deed::Restart, Deed::Terminate, Deed::Start, Deed::Park, Deed::Revive];
 
-/// One child of each kind, all below the root.
+/// The paths of children of each kind, all below the root.
 const EACH: [&str; 9] = [
     "app/service",
     "app/task",

@@ -258,6 +258,8 @@ impl<M: Send + 'static> Slot<M> {
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
         if let Some(refusal) = back.refusal(true) {
+            drop((back, front));
+            self.count_refusal(refusal);
             return Joined::Refused(refusal, envelope);
         }
         if back.has_room(front.batch.len()) {
@@ -320,26 +322,30 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// Refuses every sender in line (invariant 2).
-    pub(super) fn refuse_line(&self, front: &mut Front<M>, refusal: Refusal, freed: &mut Freed) {
+    pub(super) fn refuse_line(&self, front: &mut Front<M>, back: &mut Back<M>, refusal: Refusal, freed: &mut Freed) {
         if let Some(queue) = front.line.0.take() {
+            let woken = freed.wakers.len();
             freed.wakers.extend(queue.places.iter().filter_map(|place| place.refuse(refusal)));
+            back.note_refused(refusal, freed.wakers.len() - woken);
         }
     }
 
-    /// Refuses the senders in line that have a caller for which `is_one` is true.
+    /// Refuses the senders in line that have a caller for which `is_one` is true, and returns their number.
     pub(super) fn refuse_in_line(
         &self,
         front: &mut Front<M>,
         is_one: impl Fn(usize) -> bool,
         refusal: Refusal,
         freed: &mut Freed,
-    ) {
-        let Some(queue) = &mut front.line.0 else { return };
+    ) -> usize {
+        let Some(queue) = &mut front.line.0 else { return 0 };
+        let woken = freed.wakers.len();
         let refused = queue.places.iter().filter(|place| is_one(place.caller));
         freed.wakers.extend(refused.filter_map(|place| place.refuse(refusal)));
         queue.places.retain(|place| matches!(*lock(&place.standing), PlaceState::Waits(..)));
         queue.left = 0;
         front.line.close_up();
+        freed.wakers.len() - woken
     }
 
     /// Makes an empty list of senders to be woken.

@@ -32,6 +32,7 @@ pub(crate) mod activity;
 mod bar;
 pub(crate) mod blocking;
 pub(crate) mod consumer;
+mod counting;
 pub(crate) mod current;
 pub(crate) mod dead_letter;
 pub(crate) mod erased;
@@ -52,12 +53,14 @@ pub(crate) mod linked_tasks;
 pub(crate) mod monitors;
 pub(crate) mod own_monitors;
 pub(crate) mod queue;
+pub(crate) mod restarts;
 pub(crate) mod room;
 pub(crate) mod rooms;
 pub(crate) mod saves;
 pub(crate) mod settings;
 pub(crate) mod signals;
 pub(crate) mod status;
+pub(crate) mod tally;
 pub(crate) mod tasks;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -69,7 +72,7 @@ pub(crate) mod wait;
 pub(crate) mod waits;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, watch};
@@ -110,6 +113,8 @@ pub(crate) struct Slot<M> {
     is_counted: std::sync::atomic::AtomicBool,
     /// Whether its incarnations end after some time without a message.
     has_idle_limit: std::sync::atomic::AtomicBool,
+    /// Where its counters are added up: see [`AnySlot::standing`].
+    standing: AtomicU8,
     front_len: AtomicUsize,
     front: Mutex<Front<M>>,
 }
@@ -158,6 +163,7 @@ impl<M: Send + 'static> Slot<M> {
             can_repeat: Default::default(),
             is_counted: Default::default(),
             has_idle_limit: settings.idle_after.is_some().into(),
+            standing: AtomicU8::default(),
         })
     }
 
@@ -212,9 +218,13 @@ impl<M: Send + 'static> Slot<M> {
         {
             let mut back = lock(&self.back);
             if from != 0 && back.is_home_of(from) {
+                drop(back);
+                self.count_refusal(Refusal::ToItself);
                 return Push::Refused(Refusal::ToItself, message, call);
             }
             if let Some(refusal) = back.refusal(call.is_some()) {
+                drop(back);
+                self.count_refusal(refusal);
                 return Push::Refused(refusal, message, call);
             }
             if back.has_room(back.front_max) || back.has_room(self.front_len.load(Ordering::Acquire)) {
@@ -237,6 +247,8 @@ impl<M: Send + 'static> Slot<M> {
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
         if let Some(refusal) = back.refusal(call.is_some()) {
+            drop((back, front));
+            self.count_refusal(refusal);
             return Push::Refused(refusal, message, call);
         }
         let envelope = Envelope { message, call };
@@ -253,7 +265,10 @@ impl<M: Send + 'static> Slot<M> {
             IfFull::Refuse | IfFull::StandInLine => Overflow::Refuse,
         };
         let (signals, shed) = match policy {
-            Overflow::Refuse => return Push::Refused(Refusal::Full, envelope.message, envelope.call),
+            Overflow::Refuse => {
+                back.note_refused(Refusal::Full, 1);
+                return Push::Refused(Refusal::Full, envelope.message, envelope.call);
+            }
             Overflow::DropNewest => (None, Some(back.accept_dead(envelope, DeadReason::DroppedNewest))),
             Overflow::DropOldest => {
                 let tries = front.take_tries_of_head();
@@ -285,7 +300,7 @@ impl<M: Send + 'static> Slot<M> {
             }
             back.state = state;
             if let Some(refusal) = state.refusal() {
-                self.refuse_line(&mut front, refusal, &mut freed);
+                self.refuse_line(&mut front, &mut back, refusal, &mut freed);
             }
             let shed = match state.dead_reason() {
                 Some(reason) => self.shed_all(&mut front, &mut back, &reason),

@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
-use regrow_supervisors::Completion;
+use regrow_supervisors::{Completion, ExitKind};
 use tokio::time::Instant;
 
 use crate::base::{sweep, thrift};
@@ -31,6 +31,7 @@ use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
+use crate::slot::tally::Record;
 
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,
@@ -109,6 +110,8 @@ pub(crate) struct Back<M> {
     /// Refusals beside those of its state.
     pub(crate) bar: Option<Bar>,
     pub(crate) accepted: u64,
+    /// Cause of the first end. All further ends are counted in the record.
+    pub(crate) first_exit: Option<ExitKind>,
     pub(crate) losses: Option<Box<Losses>>,
 }
 
@@ -125,6 +128,8 @@ pub(crate) struct Losses {
     pub(crate) fall: Option<Fall>,
     /// Figures of its saves, if it has a checkpoint.
     pub(crate) saves: Option<Arc<Saves>>,
+    /// Counters of ends, restarts and refusals.
+    pub(crate) record: Option<Box<Record>>,
 }
 
 /// Failure that is not over yet.
@@ -226,6 +231,7 @@ impl<M> Back<M> {
             settings: unusual(settings),
             bar: None,
             accepted: 0,
+            first_exit: None,
             losses: None,
         }
     }
@@ -312,6 +318,7 @@ impl<M> Back<M> {
             self.losses().returned += 1;
         } else {
             self.losses().dead_lettered += 1;
+            self.note_dead(&reason);
         }
         Shed { envelope, tries, returned, reason, generation: self.generation }
     }

@@ -1,0 +1,101 @@
+//! The counters of a slot beside those of its mailbox: where they are raised, and how they are read.
+
+use regrow_supervisors::ExitKind;
+use tokio::time::Instant;
+
+use crate::base::sync::lock;
+use crate::error::refusal::Refusal;
+use crate::slot::Slot;
+use crate::slot::dead_letter::DeadReason;
+use crate::slot::queue::Back;
+use crate::slot::restarts::{RestartCause, Restarts, place_of};
+use crate::slot::status::ServiceState;
+use crate::slot::tally::{Record, Tally};
+
+impl<M> Back<M> {
+    fn record(&mut self) -> &mut Record {
+        self.losses().record.get_or_insert_default()
+    }
+
+    /// Counts an end. The first one needs no room: most services end once.
+    fn note_exit(&mut self, cause: ExitKind) {
+        let has_record = self.losses.as_ref().is_some_and(|losses| losses.record.is_some());
+        if self.first_exit.is_none() && !has_record {
+            self.first_exit = Some(cause);
+        } else {
+            self.record().exits[place_of(cause)] += 1;
+        }
+    }
+
+    #[cold]
+    pub(crate) fn note_dead(&mut self, reason: &DeadReason) {
+        self.record().dead.get_or_insert_default()[reason.place()] += 1;
+    }
+
+    /// Counts a refusal, unless the service is gone: that counts for the tree ([`Slot::count_refusal`]).
+    pub(crate) fn note_refused(&mut self, refusal: Refusal, times: usize) {
+        if refusal != Refusal::Gone && times > 0 {
+            self.record().refused.get_or_insert_default()[refusal.place()] += times as u64;
+        }
+    }
+}
+
+impl<M: Send + 'static> Slot<M> {
+    pub(super) fn note_exit(&self, cause: ExitKind) {
+        lock(&self.back).note_exit(cause);
+    }
+
+    pub(super) fn note_restart(&self, cause: RestartCause) {
+        let now = Instant::now();
+        lock(&self.back).record().restarts.note(cause, now);
+    }
+
+    pub(super) fn note_no_start(&self, is_failure: bool) {
+        let mut back = lock(&self.back);
+        let record = back.record();
+        *(if is_failure { &mut record.starts_failed } else { &mut record.starts_ignored }) += 1;
+    }
+
+    pub(super) fn note_gave_up(&self) {
+        lock(&self.back).record().gave_up += 1;
+    }
+
+    /// Counts a refusal. No lock is held.
+    #[cold]
+    pub(crate) fn count_refusal(&self, refusal: Refusal) {
+        if refusal != Refusal::Gone {
+            lock(&self.back).note_refused(refusal, 1);
+        } else if let Some(tree) = self.tree() {
+            // Its counters may be in the totals of its template by now.
+            tree.note_refused_by_gone();
+        }
+    }
+
+    pub(super) fn restarts(&self) -> Restarts {
+        let back = lock(&self.back);
+        let record = back.losses.as_ref().and_then(|losses| losses.record.as_ref());
+        record.map_or_else(Restarts::default, |record| record.restarts.read(Instant::now()))
+    }
+
+    /// Returns its counters and its state, as of one moment.
+    pub(super) fn tally(&self) -> (Tally, ServiceState) {
+        let front = lock(&self.front);
+        let back = lock(&self.back);
+        let mut tally = Tally { accounting: Self::account(&front, &back), starts: back.generation, ..Tally::default() };
+        if let Some(cause) = back.first_exit {
+            tally.exits[place_of(cause)] += 1;
+        }
+        if let Some(record) = back.losses.as_ref().and_then(|losses| losses.record.as_ref()) {
+            tally.exits.iter_mut().zip(record.exits).for_each(|(sum, exits)| *sum += exits);
+            let restarts = record.restarts.read(Instant::now());
+            tally.restarts = restarts.by_cause.0;
+            (tally.taken_along, tally.last_minute) = (restarts.taken_along, restarts.last_minute);
+            tally.last_hour = restarts.last_hour;
+            (tally.starts_failed, tally.starts_ignored) = (record.starts_failed, record.starts_ignored);
+            tally.gave_up = record.gave_up;
+            tally.dead = record.dead.as_deref().copied().unwrap_or_default();
+            tally.refused = record.refused.as_deref().copied().unwrap_or_default();
+        }
+        (tally, back.state)
+    }
+}

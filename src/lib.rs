@@ -153,6 +153,7 @@
 //! |---|---|
 //! | `macros` | `#[regrow::service]`, which makes messages and a typed client of the methods of a service |
 //! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
+//! | `metrics` | `regrow::metrics`: the counters of trees for the `metrics` facade, and for Prometheus at `/metrics` |
 //! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
 //! | `chaos` | experiments with faults, live and in virtual time |
 //! | `checkpoint` | `regrow::checkpoint`: state that survives the process, in files or in memory |
@@ -247,6 +248,8 @@ mod handle;
 mod incarnation;
 mod log;
 mod mailbox;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod monitor;
 #[cfg(feature = "otp")]
 pub mod otp;

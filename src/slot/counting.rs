@@ -1,5 +1,7 @@
 //! The counters of a slot beside those of its mailbox: where they are raised, and how they are read.
 
+use std::time::Duration;
+
 use regrow_supervisors::ExitKind;
 use tokio::time::Instant;
 
@@ -9,8 +11,7 @@ use crate::slot::Slot;
 use crate::slot::dead_letter::DeadReason;
 use crate::slot::queue::Back;
 use crate::slot::restarts::{RestartCause, Restarts, place_of};
-use crate::slot::status::ServiceState;
-use crate::slot::tally::{Record, Tally};
+use crate::slot::tally::{Budget, Look, Record, Tally};
 
 impl<M> Back<M> {
     fn record(&mut self) -> &mut Record {
@@ -60,6 +61,12 @@ impl<M: Send + 'static> Slot<M> {
         lock(&self.back).record().gave_up += 1;
     }
 
+    /// Notes the restart budget of this supervisor after a failure below it.
+    pub(super) fn note_budget(&self, left: u32, restarts_max: u32, within: Duration) {
+        let until = Instant::now().checked_add(within);
+        lock(&self.back).record().budget = Some(Budget { left, restarts_max, until });
+    }
+
     /// Counts a refusal. No lock is held.
     #[cold]
     pub(crate) fn count_refusal(&self, refusal: Refusal) {
@@ -78,16 +85,21 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// Returns its counters and its state, as of one moment.
-    pub(super) fn tally(&self) -> (Tally, ServiceState) {
+    pub(super) fn look(&self) -> Look {
+        let now = Instant::now();
         let front = lock(&self.front);
         let back = lock(&self.back);
-        let mut tally = Tally { accounting: Self::account(&front, &back), starts: back.generation, ..Tally::default() };
+        let accounting = Self::account(&front, &back);
+        let mut tally = Tally { accounting, starts: back.generation, ..Tally::default() };
+        tally.times = back.times().copied().map(Box::new);
         if let Some(cause) = back.first_exit {
             tally.exits[place_of(cause)] += 1;
         }
-        if let Some(record) = back.losses.as_ref().and_then(|losses| losses.record.as_ref()) {
+        let losses = back.losses.as_ref();
+        let mut budget = None;
+        if let Some(record) = losses.and_then(|losses| losses.record.as_ref()) {
             tally.exits.iter_mut().zip(record.exits).for_each(|(sum, exits)| *sum += exits);
-            let restarts = record.restarts.read(Instant::now());
+            let restarts = record.restarts.read(now);
             tally.restarts = restarts.by_cause.0;
             (tally.taken_along, tally.last_minute) = (restarts.taken_along, restarts.last_minute);
             tally.last_hour = restarts.last_hour;
@@ -95,7 +107,18 @@ impl<M: Send + 'static> Slot<M> {
             tally.gave_up = record.gave_up;
             tally.dead = record.dead.as_deref().copied().unwrap_or_default();
             tally.refused = record.refused.as_deref().copied().unwrap_or_default();
+            budget = record.budget.map(|budget| budget.left_at(now));
         }
-        (tally, back.state)
+        let queued = usize::try_from(accounting.queued).unwrap_or(usize::MAX);
+        let measure = losses.and_then(|losses| losses.measure.as_ref());
+        let begun = front.in_hand.as_ref().and_then(|in_hand| in_hand.spare.as_ref()?.begun);
+        Look {
+            state: back.state,
+            fullness: accounting.queued as f64 / back.settings().capacity.max(1) as f64,
+            oldest: measure.and_then(|measure| measure.oldest(queued, now)),
+            running: begun.map(|begun| now.saturating_duration_since(begun)),
+            budget,
+            tally,
+        }
     }
 }

@@ -23,7 +23,7 @@ use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
-use crate::slot::tally::Tally;
+use crate::slot::tally::Look;
 
 /// Slot without its message type: the directory and the supervisors use it.
 pub(crate) trait AnySlot: Send + Sync {
@@ -45,11 +45,15 @@ pub(crate) trait AnySlot: Send + Sync {
     fn note_restart(&self, cause: RestartCause);
     /// Counts a start after which nothing is up: it failed, or the service is not wanted.
     fn note_no_start(&self, is_failure: bool);
+    /// Notes the restarts that the budget of this supervisor still forgives: `left` of `restarts_max` within a time.
+    fn note_budget(&self, left: u32, restarts_max: u32, within: Duration);
     /// Counts that this supervisor gave up.
     fn note_gave_up(&self);
     fn restarts(&self) -> Restarts;
     /// Returns all its counters and its state, as of one moment.
-    fn tally(&self) -> (Tally, ServiceState);
+    fn look(&self) -> Look;
+    /// Whether its times are measured.
+    fn is_measured(&self) -> bool;
     /// Whether the totals of its template hold its counters. Read and written under the lock of the templates.
     fn standing(&self) -> Standing;
     fn set_standing(&self, standing: Standing);

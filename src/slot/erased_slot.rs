@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use regrow_supervisors::{Completion, ExitKind};
 use tokio::sync::watch;
@@ -20,7 +21,7 @@ use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
-use crate::slot::tally::Tally;
+use crate::slot::tally::Look;
 use crate::slot::{IfFull, Push, Slot};
 
 impl<M: Send + 'static> AnySlot for Slot<M> {
@@ -92,6 +93,10 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.note_no_start(is_failure);
     }
 
+    fn note_budget(&self, left: u32, restarts_max: u32, within: Duration) {
+        self.note_budget(left, restarts_max, within);
+    }
+
     fn note_gave_up(&self) {
         self.note_gave_up();
     }
@@ -100,8 +105,12 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.restarts()
     }
 
-    fn tally(&self) -> (Tally, ServiceState) {
-        self.tally()
+    fn look(&self) -> Look {
+        self.look()
+    }
+
+    fn is_measured(&self) -> bool {
+        self.is_measured.load(Ordering::Relaxed)
     }
 
     fn standing(&self) -> Standing {

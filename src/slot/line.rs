@@ -263,7 +263,7 @@ impl<M: Send + 'static> Slot<M> {
             return Joined::Refused(refusal, envelope);
         }
         if back.has_room(front.batch.len()) {
-            let signals = back.accept(envelope);
+            let signals = back.accept_with_time(envelope, front.batch.len());
             drop((back, front));
             if let Some(signals) = signals {
                 signals.wake();
@@ -315,7 +315,7 @@ impl<M: Send + 'static> Slot<M> {
         while !front.line.is_empty() && back.has_room(front.batch.len()) {
             let Some((envelope, waker)) = front.line.first() else { return };
             freed.wakers.extend(waker);
-            if let Some(signals) = back.accept(envelope) {
+            if let Some(signals) = back.accept_with_time(envelope, front.batch.len()) {
                 freed.signals = Some(signals);
             }
         }

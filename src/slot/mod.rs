@@ -40,6 +40,7 @@ pub(crate) mod erased_slot;
 pub(crate) mod fact;
 pub(crate) mod failures;
 pub(crate) mod heir;
+pub(crate) mod histogram;
 mod hold;
 mod idle;
 pub(crate) mod in_hand;
@@ -50,6 +51,7 @@ pub(crate) mod last_work;
 pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod linked_tasks;
+mod measure;
 pub(crate) mod monitors;
 pub(crate) mod own_monitors;
 pub(crate) mod queue;
@@ -113,6 +115,8 @@ pub(crate) struct Slot<M> {
     is_counted: std::sync::atomic::AtomicBool,
     /// Whether its incarnations end after some time without a message.
     has_idle_limit: std::sync::atomic::AtomicBool,
+    /// Whether its times are measured.
+    is_measured: std::sync::atomic::AtomicBool,
     /// Where its counters are added up: see [`AnySlot::standing`].
     standing: AtomicU8,
     front_len: AtomicUsize,
@@ -163,6 +167,7 @@ impl<M: Send + 'static> Slot<M> {
             can_repeat: Default::default(),
             is_counted: Default::default(),
             has_idle_limit: settings.idle_after.is_some().into(),
+            is_measured: settings.is_measured.into(),
             standing: AtomicU8::default(),
         })
     }
@@ -182,6 +187,7 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(crate) fn configure(&self, settings: Settings) {
         self.note_idle_limit(settings);
+        self.is_measured.store(settings.is_measured, Ordering::Relaxed);
         let mut freed = self.freed();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
@@ -227,7 +233,7 @@ impl<M: Send + 'static> Slot<M> {
                 self.count_refusal(refusal);
                 return Push::Refused(refusal, message, call);
             }
-            if back.has_room(back.front_max) || back.has_room(self.front_len.load(Ordering::Acquire)) {
+            if back.has_room_at_once(back.front_max) || back.has_room_at_once(self.front_len.load(Ordering::Acquire)) {
                 let signals = back.accept(Envelope { message, call });
                 drop(back);
                 if let Some(signals) = signals {
@@ -253,7 +259,7 @@ impl<M: Send + 'static> Slot<M> {
         }
         let envelope = Envelope { message, call };
         if back.has_room(front.batch.len()) {
-            let signals = back.accept(envelope);
+            let signals = back.accept_with_time(envelope, front.batch.len());
             drop((back, front));
             if let Some(signals) = signals {
                 signals.wake();
@@ -275,7 +281,7 @@ impl<M: Send + 'static> Slot<M> {
                 let oldest = front.batch.pop_front().or_else(|| back.queue.pop_front());
                 self.note_front(&front, &mut back);
                 let shed = oldest.map(|oldest| back.shed(oldest, tries, DeadReason::DroppedOldest));
-                (back.accept(envelope), shed)
+                (back.accept_with_time(envelope, front.batch.len()), shed)
             }
         };
         drop((back, front));
@@ -299,6 +305,11 @@ impl<M: Send + 'static> Slot<M> {
                 return;
             }
             back.state = state;
+            if matches!(state, ServiceState::Down | ServiceState::Gone)
+                && let Some(measure) = back.measure()
+            {
+                measure.ended_at = None;
+            }
             if let Some(refusal) = state.refusal() {
                 self.refuse_line(&mut front, &mut back, refusal, &mut freed);
             }

@@ -82,6 +82,7 @@ impl Driver {
             });
             if !is_as_ordered && (exit.is_abnormal() || is_start) {
                 entry.slot.fell(is_start);
+                self.has_failures = true;
             }
             entry.ended(exit.clone());
             entry.control = None;

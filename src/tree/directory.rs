@@ -45,6 +45,15 @@ pub enum ChildKind {
 }
 
 impl ChildKind {
+    /// Whether it has a mailbox.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn takes_messages(self) -> bool {
+        match self {
+            Self::Service | Self::Thread | Self::Actor => true,
+            Self::Task | Self::Supervisor | Self::Dynamic | Self::Partitioned => false,
+        }
+    }
+
     /// Whether it is a supervisor of any kind.
     pub fn is_supervisor(self) -> bool {
         match self {

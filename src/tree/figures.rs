@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::refusal::Refusal;
 use crate::slot::accounting::Accounting;
 use crate::slot::dead_letter::DeadReason;
 use crate::slot::restarts::ByCause;
 use crate::slot::status::ServiceState;
-use crate::slot::tally::Tally;
+#[cfg(feature = "metrics")]
+use crate::slot::tally::Times;
+use crate::slot::tally::{Look, Tally};
 use crate::tree::Directory;
 use crate::tree::directory::{ChildKind, Listed};
 use crate::tree::templates::{Reading, TemplateId};
@@ -38,6 +41,26 @@ pub struct ServiceFigures {
     kind: ChildKind,
     states: [u64; STATES.len()],
     tally: Tally,
+    now: Now,
+}
+
+/// Extremes among the listed services.
+#[derive(Debug, Clone, Default)]
+struct Now {
+    fullest: f64,
+    oldest: Option<Duration>,
+    running: Option<Duration>,
+    budget_left: Option<u32>,
+}
+
+impl Now {
+    fn add(&mut self, other: &Self) {
+        self.fullest = self.fullest.max(other.fullest);
+        // `None` is less than any time.
+        self.oldest = self.oldest.max(other.oldest);
+        self.running = self.running.max(other.running);
+        self.budget_left = self.budget_left.into_iter().chain(other.budget_left).min();
+    }
 }
 
 impl ServiceFigures {
@@ -125,11 +148,48 @@ impl ServiceFigures {
         Refusal::KINDS.into_iter().zip(self.tally.refused)
     }
 
-    /// Adds other figures. The template and the kind stay.
+    /// Returns the part of the capacity that is used by the fullest mailbox: 1 if it is full.
+    pub fn fullest(&self) -> f64 {
+        self.now.fullest
+    }
+
+    /// Returns the age of the oldest queued message. `None` if no service is [measured](crate::ServiceChild::measured), or
+    /// none has a message that waits.
+    pub fn oldest(&self) -> Option<Duration> {
+        self.now.oldest
+    }
+
+    /// Returns the longest time for which a handler has had its message. `None` if no service is
+    /// [measured](crate::ServiceChild::measured), or none is at work.
+    pub fn running(&self) -> Option<Duration> {
+        self.now.running
+    }
+
+    /// Returns the number of restarts that the budget of such a supervisor still forgives: the least of them, as of the
+    /// last failure. It counts as full again when its whole period has passed. `None` before the first failure, and
+    /// without a limit.
+    pub fn budget_left(&self) -> Option<u32> {
+        self.now.budget_left
+    }
+
+    /// Returns the measured times, if a service is measured.
     #[cfg(feature = "metrics")]
+    pub(crate) fn times(&self) -> Option<&Times> {
+        self.tally.times.as_deref()
+    }
+
+    /// Adds other figures. The template and the kind stay.
     pub(crate) fn add(&mut self, other: &Self) {
-        self.tally += &other.tally;
+        self.tally.add(&other.tally);
         self.states.iter_mut().zip(other.states).for_each(|(own, other)| *own += other);
+        self.now.add(&other.now);
+    }
+
+    fn note(&mut self, look: &Look) {
+        self.tally.add(&look.tally);
+        self.states[place_of(look.state)] += 1;
+        let Look { fullness: fullest, oldest, running, budget: budget_left, .. } = *look;
+        self.now.add(&Now { fullest, oldest, running, budget_left });
     }
 
     /// Returns the same figures under another name.
@@ -153,6 +213,21 @@ pub struct TreeFigures {
     pub refused_by_gone: u64,
     /// Acts of operators: the word for the act, the number of those done, and of those refused.
     pub acts: Vec<(&'static str, u64, u64)>,
+}
+
+#[cfg(feature = "metrics")]
+impl TreeFigures {
+    /// Adds those of another tree.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.reloads_applied += other.reloads_applied;
+        self.reloads_refused += other.reloads_refused;
+        self.events_missed += other.events_missed;
+        self.refused_by_gone += other.refused_by_gone;
+        for ((_, done, refused), (_, more_done, more_refused)) in self.acts.iter_mut().zip(&other.acts) {
+            *done += more_done;
+            *refused += more_refused;
+        }
+    }
 }
 
 /// Sums while they are added up.
@@ -194,12 +269,10 @@ impl Directory {
     pub fn figures(&self) -> Vec<ServiceFigures> {
         let (listed, reading) = self.shared.directory.read();
         let mut sums = Sums::default();
-        reading.totals(|id, name, kind, tally| sums.of_number(id, name, kind).tally += tally);
+        reading.totals(|id, name, kind, tally| sums.of_number(id, name, kind).tally.add(tally));
         for (path, listed) in &listed {
-            let (tally, state) = listed.slot.tally();
-            let figures = sums.of_listed(path, listed);
-            figures.tally += &tally;
-            figures.states[place_of(state)] += 1;
+            let look = listed.slot.look();
+            sums.of_listed(path, listed).note(&look);
         }
         drop::<Reading<'_>>(reading);
         sums.in_order()
@@ -227,10 +300,7 @@ impl Sums {
         let mut all = self.by_path;
         for (_, figures) in self.by_number {
             match all.get_mut(&figures.template) {
-                Some(same) => {
-                    same.tally += &figures.tally;
-                    same.states.iter_mut().zip(figures.states).for_each(|(own, other)| *own += other);
-                }
+                Some(same) => same.add(&figures),
                 None => drop(all.insert(figures.template.clone(), figures)),
             }
         }
@@ -240,6 +310,6 @@ impl Sums {
 
 impl ServiceFigures {
     fn new(template: Arc<str>, kind: ChildKind) -> Self {
-        Self { template, kind, states: Default::default(), tally: Tally::default() }
+        Self { template, kind, states: Default::default(), tally: Tally::default(), now: Now::default() }
     }
 }

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use crate::base::sync::lock;
 use crate::slot::erased::{AnySlot, Standing};
 use crate::slot::status::ServiceState;
-use crate::slot::tally::Tally;
+use crate::slot::tally::{Look, Tally};
 use crate::tree::directory::{ChildKind, Listed};
 use crate::tree::paths::Grouping;
 
@@ -103,14 +103,14 @@ impl State {
     /// Adds the counters of a slot to the totals, if it has settled and no reader is at work.
     fn settle(&mut self, place: usize) -> Option<Leaving> {
         let leaving = self.leaving.get(place).filter(|_| self.readers == 0)?;
-        let (tally, state) = leaving.slot.tally();
+        let Look { tally, state, .. } = leaving.slot.look();
         let has_settled = state == ServiceState::Gone && tally.accounting.queued == 0 && tally.accounting.in_hand == 0;
         if !has_settled {
             return None;
         }
         let leaving = self.leaving.swap_remove_back(place)?;
         leaving.slot.set_standing(Standing::Ended);
-        self.template(leaving.template).ended += &tally.for_good();
+        self.template(leaving.template).ended.add(&tally.for_good());
         Some(leaving)
     }
 }
@@ -149,7 +149,7 @@ impl Templates {
             let place = state.leaving.iter().position(|leaving| Arc::ptr_eq(&leaving.slot, slot));
             if standing == Standing::Ended {
                 let id = if id == TemplateId::OWN { state.number(path, kind) } else { id };
-                state.template(id).ended.subtract(&slot.tally().0.for_good());
+                state.template(id).ended.subtract(&slot.look().tally.for_good());
             }
             place.and_then(|place| state.leaving.swap_remove_back(place))
         };
@@ -171,7 +171,7 @@ impl Reading<'_> {
         }
         for Leaving { template, slot } in &self.leaving {
             let Template { name, kind, .. } = &all[template.0 as usize - 1];
-            with(*template, name, *kind, &slot.tally().0);
+            with(*template, name, *kind, &slot.look().tally);
         }
     }
 }

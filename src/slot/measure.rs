@@ -23,13 +23,14 @@ use crate::slot::tally::Times;
 impl Measure {
     /// Notes a message that joins `queued` others.
     pub(crate) fn came(&mut self, queued: usize, now: Instant) {
-        self.forget_gone(queued);
+        // The pump may have taken one more a moment ago, and not handed it to the handler yet.
+        self.forget_gone(queued.saturating_add(1));
         self.arrivals.push_back(now);
     }
 
-    /// Notes that a message was taken, and `queued` others are left.
-    fn took(&mut self, queued: usize, now: Instant) {
-        if let Some(came) = self.forget_gone(queued) {
+    /// Notes that a message was taken, and `queued` others are left. With `is_new` it has not run before.
+    fn took(&mut self, queued: usize, is_new: bool, now: Instant) {
+        if let Some(came) = self.forget_gone(queued).filter(|_| is_new) {
             self.times.wait.record(now.saturating_duration_since(came));
         }
     }
@@ -87,10 +88,11 @@ impl<M: Send + 'static> Slot<M> {
         }
         let Some(in_hand) = &mut front.in_hand else { return };
         in_hand.spare.get_or_insert_default().begun = Some(now);
+        let is_new = !front.tries.have_begun();
         let mut back = lock(&self.back);
         let queued = front.batch.len() + back.queue.len();
         if let Some(measure) = back.measure() {
-            measure.took(queued, now);
+            measure.took(queued, is_new, now);
         }
     }
 

@@ -302,14 +302,17 @@ impl ChildEntry {
         self.slot.life().begin_to_drain(signals);
     }
 
-    /// Counts the outcome of a start, if the start was a restart. `had_a_life`: some incarnation had come up before.
-    pub(crate) fn count_restart(&mut self, had_a_life: bool) {
-        match std::mem::replace(&mut self.before, Before::Rest) {
-            Before::End(cause) => self.slot.note_restart(cause),
+    /// Counts the outcome of a start, if the start was a restart, and returns whether it was. `had_a_life`: some
+    /// incarnation had come up before.
+    pub(crate) fn count_restart(&mut self, had_a_life: bool) -> bool {
+        let cause = match std::mem::replace(&mut self.before, Before::Rest) {
+            Before::End(cause) => cause,
             // Its supervisor was restarted, and the child with it.
-            Before::Unknown if had_a_life => self.slot.note_restart(RestartCause::TakenAlong),
-            Before::Unknown | Before::Rest => {}
-        }
+            Before::Unknown if had_a_life => RestartCause::TakenAlong,
+            Before::Unknown | Before::Rest => return false,
+        };
+        self.slot.note_restart(cause);
+        true
     }
 
     /// Remembers how the present attempt ended.

@@ -62,8 +62,8 @@ pub(crate) struct Driver {
     pub(super) orders_given: u64,
     /// The panic that has ended the driver: a bug of ours.
     pub(super) panic: Option<Panic>,
-    /// Whether a child has failed in this turn: the budget may have been charged.
-    pub(super) has_failures: bool,
+    /// Whether the budget may have been charged since it was noted.
+    pub(super) is_charged: bool,
     /// The child that the supervisor gave up on, and why.
     pub(super) gave_up: Option<Arc<GaveUp>>,
     /// The first significant child that ended by a fault and was not restarted.
@@ -100,7 +100,7 @@ impl Driver {
             orders: HashMap::new(),
             orders_given: 0,
             panic: None,
-            has_failures: false,
+            is_charged: false,
             gave_up: None,
             significant_fault: None,
             is_killed: false,
@@ -179,7 +179,7 @@ impl Driver {
             }
         }
         self.testify(&Saying::Done, now);
-        if std::mem::take(&mut self.has_failures)
+        if std::mem::take(&mut self.is_charged)
             && let Some((left, restarts_max, within)) = self.machine.budget_left(now)
         {
             self.plan.slot.note_budget(left, restarts_max, within);

@@ -54,8 +54,9 @@ impl Driver {
         entry.has_failed = false;
         let mut is_unready = false;
         match fact {
-            Fact::Started { generation, .. } => entry.count_restart(*generation > 1),
-            Fact::StartFailed { .. } => entry.count_restart(entry.generation() > 0),
+            // A restart may have been charged to the budget since the failure.
+            Fact::Started { generation, .. } => self.is_charged |= entry.count_restart(*generation > 1),
+            Fact::StartFailed { .. } => self.is_charged |= entry.count_restart(entry.generation() > 0),
             Fact::Ignored(_) => {
                 entry.slot.note_no_start(false);
                 entry.before = Before::Rest;
@@ -82,7 +83,7 @@ impl Driver {
             });
             if !is_as_ordered && (exit.is_abnormal() || is_start) {
                 entry.slot.fell(is_start);
-                self.has_failures = true;
+                self.is_charged = true;
             }
             entry.ended(exit.clone());
             entry.control = None;

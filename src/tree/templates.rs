@@ -246,3 +246,82 @@ impl Grouping<Listed> for Templates {
         state.leaving.push_back(Leaving { template, slot: listed.slot.clone() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::*;
+    use crate::slot::Slot;
+    use crate::slot::consumer::SignalMask;
+    use crate::slot::erased::Ownership;
+    use crate::slot::settings::Settings;
+    use crate::slot::tests::signals;
+    use crate::tree::directory::Directory;
+
+    fn sum(directory: &Directory) -> (u64, u64, u64) {
+        let (listed, reading) = directory.read();
+        let mut sum = Tally::default();
+        reading.totals(|_, _, _, tally| sum.add(tally));
+        listed.iter().for_each(|(_, listed)| sum.add(&listed.slot.look().tally));
+        (sum.accounting.accepted, sum.accounting.crashed, sum.accounting.in_hand)
+    }
+
+    fn list(directory: &Directory, path: &str, slot: &Arc<dyn AnySlot>, kind: ChildKind) {
+        slot.set_path(&path.into());
+        directory.insert(&path.into(), kind, slot.clone(), None);
+    }
+
+    #[tokio::test]
+    async fn a_removed_slot_is_read_until_its_message_in_hand_is_settled() {
+        let directory = Directory::default();
+        let supervisor: Arc<dyn AnySlot> = Slot::<()>::new(Settings::default());
+        list(&directory, "app", &supervisor, ChildKind::Dynamic);
+        let slot = Slot::<u8>::new(Settings::default());
+        let (child, life) = (slot.clone() as Arc<dyn AnySlot>, signals(&slot));
+        list(&directory, "app/x", &child, ChildKind::Service);
+        assert!(slot.claim(&life));
+        slot.up(&life, true);
+        slot.push(1, crate::slot::IfFull::Refuse);
+        assert!(matches!(slot.poll_next(&life, SignalMask::Everything, true, &mut slot.freed()), Poll::Ready(_)));
+        directory.remove("app/x", &child);
+        assert_eq!((sum(&directory), child.standing()), ((1, 0, 1), Standing::Leaving));
+        // The end of a life settles its message, and the next read takes the counters over.
+        slot.end(&life, &regrow_supervisors::Exit::Killed);
+        assert_eq!(sum(&directory), (1, 1, 0));
+        assert_eq!((child.standing(), directory.templates.sizes()), (Standing::Ended, (1, 0)));
+        assert_eq!(sum(&directory), (1, 1, 0));
+        // A slot that is listed once more is counted once.
+        list(&directory, "app/x", &child, ChildKind::Service);
+        assert_eq!((sum(&directory), child.standing()), ((1, 1, 0), Standing::Listed));
+    }
+
+    #[test]
+    fn while_a_reader_is_at_work_no_slot_becomes_part_of_the_totals() {
+        let directory = Directory::default();
+        let slot = Slot::<u8>::new(Settings::default());
+        let child = slot.clone() as Arc<dyn AnySlot>;
+        list(&directory, "app", &child, ChildKind::Service);
+        slot.push(1, crate::slot::IfFull::Refuse);
+        let (listed, reading) = directory.read();
+        directory.remove("app", &child);
+        assert_eq!((listed.len(), child.standing()), (1, Standing::Leaving));
+        let mut totals = Tally::default();
+        reading.totals(|_, _, _, tally| totals.add(tally));
+        assert_eq!(totals, Tally::default(), "the listed slot has them");
+        drop(reading);
+        assert_eq!((child.standing(), sum(&directory)), (Standing::Ended, (1, 0, 0)));
+    }
+
+    #[test]
+    fn names_without_end_share_one_template_in_the_end() {
+        let directory = Directory::default();
+        for number in 0..TEMPLATES_MAX + 50 {
+            let child = Slot::<u8>::new(Settings::default()) as Arc<dyn AnySlot>;
+            let path = format!("app{number}");
+            list(&directory, &path, &child, ChildKind::Service);
+            directory.remove(&path, &child);
+        }
+        assert_eq!(directory.templates.sizes(), (TEMPLATES_MAX + 1, 0));
+    }
+}

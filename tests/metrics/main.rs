@@ -7,6 +7,7 @@ mod churn;
 mod faults;
 mod labels;
 mod measured;
+mod scale;
 mod scrape;
 mod served;
 mod shipped;

@@ -1,4 +1,4 @@
-//! The counters of running trees as metrics: for the [`metrics`](::metrics) facade, so that the program chooses the
+//! The counters of running trees as metrics: for the [`metrics`] facade, so that the program chooses the
 //! exporter, and as text for Prometheus.
 //!
 //! A [`Metrics`] reads the counters that the services keep anyway, when it is asked. No task runs, and nothing is sampled.
@@ -44,7 +44,7 @@
 //! | `accounting_difference` | `service` | messages that the counters do not account for; anything but 0 is a bug in regrow |
 //! | `mailbox_oldest_seconds`, `handler_running_seconds` | `service` | age of the oldest message, longest time in hand: only [measured](crate::ServiceChild::measured) services |
 //! | `message_wait_seconds`, `message_handling_seconds`, `restart_seconds` | `service` | histograms: time in the mailbox, in the handler, and from an end until ready; only measured services |
-//! | `tree_ready` | | 1 if the tree is [ready](crate::Tree::is_ready), else 0 |
+//! | `tree_ready` | | 1 if the tree is [ready](crate::Directory::is_ready), else 0 |
 //! | `policy_reloads_total` | `outcome`: `applied`, `refused` | policies given to the running tree |
 //! | `events_missed_total` | | events that slow subscribers lost |
 //! | `admin_acts_total` | `act`, `outcome`: `done`, `refused` | acts of operators |

@@ -1,10 +1,13 @@
 //! The router that serves the text.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::sync::Mutex;
 
 use crate::metrics::{Metrics, prometheus};
 
@@ -22,10 +25,14 @@ use crate::metrics::{Metrics, prometheus};
 /// # Ok(()) }
 /// ```
 pub fn metrics_router(metrics: Metrics) -> Router {
+    // Requests wait for their turn here, and not on threads.
+    let metrics = Arc::new(Mutex::new(metrics));
     Router::new().route("/metrics", get(move || answer(metrics.clone())))
 }
 
-async fn answer(metrics: Metrics) -> Response {
+async fn answer(metrics: Arc<Mutex<Metrics>>) -> Response {
+    let metrics = metrics.lock_owned().await;
+    // The turn ends with the work, also if the client has gone meanwhile.
     match tokio::task::spawn_blocking(move || metrics.render()).await {
         Ok(text) => ([(CONTENT_TYPE, prometheus::CONTENT_TYPE)], text).into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the runtime is shutting down").into_response(),

@@ -33,9 +33,9 @@ impl<M> Back<M> {
         self.record().dead.get_or_insert_default()[reason.place()] += 1;
     }
 
-    /// Counts a refusal, unless the service is gone: that counts for the tree ([`Slot::count_refusal`]).
+    /// Counts refusals.
     pub(crate) fn note_refused(&mut self, refusal: Refusal, times: usize) {
-        if refusal != Refusal::Gone && times > 0 {
+        if times > 0 {
             self.record().refused.get_or_insert_default()[refusal.place()] += times as u64;
         }
     }
@@ -67,13 +67,13 @@ impl<M: Send + 'static> Slot<M> {
         lock(&self.back).record().budget = Some(Budget { left, restarts_max, until });
     }
 
-    /// Counts a refusal. No lock is held.
+    /// Counts a refusal. No lock is held. A service that is gone counts it for the tree.
     #[cold]
     pub(crate) fn count_refusal(&self, refusal: Refusal) {
         if refusal != Refusal::Gone {
             lock(&self.back).note_refused(refusal, 1);
         } else if let Some(tree) = self.tree() {
-            // Its counters may be in the totals of its template by now.
+            // The counters of the slot may be in the totals of its template by now.
             tree.note_refused_by_gone();
         }
     }

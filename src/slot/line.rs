@@ -99,16 +99,18 @@ impl<M> Place<M> {
         self.take(PlaceState::LetIn)
     }
 
-    fn refuse(&self, refusal: Refusal) -> Option<Waker> {
+    /// Refuses the sender, if it still waits. Returns whether it did, and adds it to those that must be woken.
+    fn refuse(&self, refusal: Refusal, freed: &mut Freed) -> bool {
         let mut standing = lock(&self.standing);
         match std::mem::replace(&mut *standing, PlaceState::Left) {
             PlaceState::Waits(envelope, waker) => {
                 *standing = PlaceState::Refused(refusal, envelope);
-                waker
+                freed.wakers.extend(waker);
+                true
             }
             other => {
                 *standing = other;
-                None
+                false
             }
         }
     }
@@ -324,9 +326,8 @@ impl<M: Send + 'static> Slot<M> {
     /// Refuses every sender in line (invariant 2).
     pub(super) fn refuse_line(&self, front: &mut Front<M>, back: &mut Back<M>, refusal: Refusal, freed: &mut Freed) {
         if let Some(queue) = front.line.0.take() {
-            let woken = freed.wakers.len();
-            freed.wakers.extend(queue.places.iter().filter_map(|place| place.refuse(refusal)));
-            back.note_refused(refusal, freed.wakers.len() - woken);
+            let refused = queue.places.iter().filter(|place| place.refuse(refusal, freed)).count();
+            back.note_refused(refusal, refused);
         }
     }
 
@@ -339,13 +340,11 @@ impl<M: Send + 'static> Slot<M> {
         freed: &mut Freed,
     ) -> usize {
         let Some(queue) = &mut front.line.0 else { return 0 };
-        let woken = freed.wakers.len();
-        let refused = queue.places.iter().filter(|place| is_one(place.caller));
-        freed.wakers.extend(refused.filter_map(|place| place.refuse(refusal)));
+        let refused = queue.places.iter().filter(|place| is_one(place.caller) && place.refuse(refusal, freed)).count();
         queue.places.retain(|place| matches!(*lock(&place.standing), PlaceState::Waits(..)));
         queue.left = 0;
         front.line.close_up();
-        freed.wakers.len() - woken
+        refused
     }
 
     /// Makes an empty list of senders to be woken.

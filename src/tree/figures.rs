@@ -142,8 +142,8 @@ impl ServiceFigures {
     }
 
     /// Returns the number of messages that were refused, for each reason with its word
-    /// ([`Refusal::kind`](crate::Refusal::kind)). Those refused as `gone` are counted for the tree:
-    /// [`TreeFigures::refused_by_gone`].
+    /// ([`Refusal::kind`](crate::Refusal::kind)). As `gone` it counts senders that waited when the service ended. Later ones
+    /// are counted for the tree: [`TreeFigures::refused_by_gone`].
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         Refusal::KINDS.into_iter().zip(self.tally.refused)
     }

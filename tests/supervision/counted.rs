@@ -125,3 +125,39 @@ async fn a_child_that_is_killed_with_a_message_in_hand_and_forgotten_stays_in_th
     assert_eq!(ended.dead_letters().find(|(reason, _)| *reason == "gone").unwrap().1, 1);
     assert!(tree.shutdown().await.is_clean());
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_sender_that_waits_for_room_and_is_refused_counts_once() {
+    let child = Journal::new().probe("a").capacity(1).shutdown(regrow::Shutdown::After(SEC));
+    let tree = Supervisor::one_for_one("app").child(child).start().await.unwrap();
+    let a = probe(&tree, "app/a");
+    let send = |number| {
+        let a = a.clone();
+        tokio::spawn(async move { a.send(ProbeMsg::Note(number)).await.map_err(|error| error.refusal().kind()) })
+    };
+    let refused = |reason: &str| {
+        let figures = figures(&tree, "app/a");
+        figures
+            .refused()
+            .filter(|(known, _)| *known == reason || reason.is_empty())
+            .map(|(_, number)| number)
+            .sum::<u64>()
+    };
+    a.cast(ProbeMsg::Hang).unwrap();
+    crate::common::tree::in_hand(&a).await;
+    a.cast(ProbeMsg::Note(0)).unwrap();
+    for waits in [send(1), send(2), send(3)] {
+        assert_eq!(waits.await.unwrap(), Err("full"));
+    }
+    assert_eq!((refused("full"), refused("")), (3, 3));
+    let waits = [send(4), send(5)];
+    crate::common::tree::turns(4).await;
+    tree.supervisor("app").unwrap().terminate_child("a").await.unwrap();
+    for wait in waits {
+        assert_eq!(wait.await.unwrap(), Err("stopping"));
+    }
+    assert_eq!((refused("stopping"), refused("")), (2, 5));
+    a.cast(ProbeMsg::Note(6)).unwrap_err();
+    assert_eq!((refused("down"), a.accounting().accepted), (1, 2));
+    tree.shutdown().await;
+}

@@ -1,6 +1,6 @@
 //! Reads the figures of the trees, and gives them to the recorder that is in force.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use metrics::{counter, gauge, histogram};
@@ -21,9 +21,14 @@ struct OfTree {
     in_other: usize,
 }
 
-/// Times that a recorder has been given: it takes single times, and no sums.
+/// Values that a recorder has been given, by tree and service.
 #[derive(Debug, Default)]
-pub(super) struct Published(HashMap<(Arc<str>, Arc<str>), Times>);
+pub(super) struct Published {
+    /// A recorder takes single times, and no sums.
+    times: HashMap<(Arc<str>, Arc<str>), Times>,
+    /// Supervisors with a budget that was charged. A recorder keeps the last value of a gauge.
+    budgets: HashSet<(Arc<str>, Arc<str>)>,
+}
 
 /// Reads all trees. Trees with the same name are added up.
 pub(super) fn gather(trees: &[Source], templates: &mut Templates) -> Gathered {
@@ -57,8 +62,9 @@ pub(super) fn publish(Gathered(trees): &Gathered, published: &mut Published) {
         publish_tree(name, tree);
         for (service, figures) in &tree.services {
             publish_service(name, service, figures);
+            publish_budget(name, service, figures.budget_left(), &mut published.budgets);
             if let Some(times) = figures.times() {
-                let before = published.0.entry((name.clone(), service.clone())).or_default();
+                let before = published.times.entry((name.clone(), service.clone())).or_default();
                 publish_times(name, service, times, before);
             }
         }
@@ -106,9 +112,6 @@ fn publish_service(tree: &Arc<str>, service: &Arc<str>, figures: &ServiceFigures
     for (state, services) in figures.states() {
         gauge!(names::SERVICES, &with("state", state)).set(services as f64);
     }
-    if let Some(left) = figures.budget_left() {
-        gauge!(names::BUDGET_LEFT, &labels).set(left);
-    }
     let is_other = **service == *OTHER;
     if figures.kind().is_supervisor() || is_other {
         counter!(names::GAVE_UP, &labels).absolute(figures.gave_up());
@@ -144,6 +147,18 @@ fn publish_messages(
         gauge!(names::OLDEST, labels).set(figures.oldest().unwrap_or_default().as_secs_f64());
         gauge!(names::RUNNING, labels).set(figures.running().unwrap_or_default().as_secs_f64());
     }
+}
+
+/// Gives the budget of a supervisor. If all that had this label are gone, the value is `NaN`, which no alert takes for
+/// zero.
+fn publish_budget(tree: &Arc<str>, service: &Arc<str>, left: Option<u32>, known: &mut HashSet<(Arc<str>, Arc<str>)>) {
+    if left.is_some() {
+        known.insert((tree.clone(), service.clone()));
+    } else if !known.contains(&(tree.clone(), service.clone())) {
+        return;
+    }
+    let labels = [("tree", tree.clone()), ("service", service.clone())];
+    gauge!(names::BUDGET_LEFT, &labels).set(left.map_or(f64::NAN, f64::from));
 }
 
 /// Gives the times since the last collection to the histograms.

@@ -4,7 +4,7 @@ use regrow::metrics::Metrics;
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{DynamicSupervisor, Partitioned, Supervisor};
 
-use crate::common::tree::probe;
+use crate::common::tree::{SEC, probe, up};
 use crate::scrape::Scrape;
 
 #[tokio::test]
@@ -120,4 +120,30 @@ async fn one_collector_shows_several_trees_and_adds_up_those_of_one_name() {
     );
     a.shutdown().await;
     b.shutdown().await;
+}
+
+// Found by reading: the renderer keeps the last value of a gauge, and the budget of a supervisor that was gone stayed zero.
+#[tokio::test]
+async fn the_budget_of_a_supervisor_that_is_gone_is_no_number() {
+    let inner = Journal::new();
+    let users = DynamicSupervisor::new("users").template(move |name: String| {
+        regrow::Child::from(Supervisor::one_for_one(name).intensity(1, 3600 * SEC).child(inner.probe("db")))
+    });
+    let tree = Supervisor::one_for_one("app").child(users).start().await.unwrap();
+    let metrics = Metrics::new().tree(&tree);
+    let budget = || {
+        let scrape = Scrape::read(&metrics.render());
+        scrape.with("regrow_budget_left", &[("service", "app/users/*")]).map(|sample| sample.value).next()
+    };
+    let users = tree.dynamic("app/users").unwrap();
+    users.template::<String>().unwrap().start_child("ada".into()).await.unwrap();
+    assert_eq!(budget(), None);
+    tree.kill("app/users/ada/db").unwrap();
+    up(&tree, "app/users/ada/db", 2).await;
+    // The note follows the start in the same turn of the supervisor, and an answer comes after it.
+    tree.why("app/users/ada/db").await.unwrap();
+    assert_eq!(budget(), Some(0.0));
+    users.terminate_child("ada").await.unwrap();
+    assert!(budget().is_some_and(f64::is_nan), "{:?}", budget());
+    tree.shutdown().await;
 }

@@ -373,14 +373,13 @@ impl Directory {
         below.into_iter().filter_map(|path| Some((slip_of(&path)?, path))).min().map(|(_, path)| path)
     }
 
-    pub(crate) fn tables(&self) -> [(&'static str, usize); 5] {
-        let (templates, leaving) = self.templates.sizes();
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 4] {
         let listed = self.paths.len();
         let awaited = lock(&self.awaited);
         [
             ("directory", listed),
-            ("directory: templates", templates),
-            ("directory: services that leave", leaving),
+            // The totals of templates stay, up to a limit of their own.
+            ("directory: services that leave", self.templates.leaving()),
             ("directory: awaited paths", awaited.paths.len()),
             ("directory: completed jobs", awaited.completed.len()),
         ]

@@ -133,10 +133,15 @@ impl Templates {
         Reading { templates: self, leaving: state.leaving.iter().cloned().collect() }
     }
 
+    /// Number of slots that have left and not settled.
+    pub(crate) fn leaving(&self) -> usize {
+        lock(&self.0).leaving.len()
+    }
+
     /// Number of templates with totals, and of slots that have not settled.
-    pub(crate) fn sizes(&self) -> (usize, usize) {
-        let state = lock(&self.0);
-        (state.all.len(), state.leaving.len())
+    #[cfg(test)]
+    fn sizes(&self) -> (usize, usize) {
+        (lock(&self.0).all.len(), self.leaving())
     }
 
     /// Takes a slot back that is listed once more.

@@ -141,7 +141,8 @@ impl Templates {
     /// Number of templates with totals, and of slots that have not settled.
     #[cfg(test)]
     fn sizes(&self) -> (usize, usize) {
-        (lock(&self.0).all.len(), self.leaving())
+        let state = lock(&self.0);
+        (state.all.len(), state.leaving.len())
     }
 
     /// Takes a slot back that is listed once more.

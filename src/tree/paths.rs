@@ -135,7 +135,9 @@ impl<T> Paths<T> {
         groups.enters(naming, path, &mut what);
         let mut shard = self.write(path);
         let before = shard.insert(path.clone(), what);
-        if let (Some(before), Some(now)) = (&before, shard.get_mut(path)) {
+        if let Some(before) = &before
+            && let Some(now) = shard.get_mut(path)
+        {
             groups.replaces(path, before, now);
         }
         before

@@ -14,6 +14,7 @@ use tokio::task::coop;
 
 use crate::error::gave_up::GaveUp;
 use crate::slot::kept::KeptInfo;
+use crate::tree::counts::Counts;
 
 /// Something that happened to a child of the tree.
 #[derive(Debug, Clone)]
@@ -219,6 +220,8 @@ pub struct Events {
     /// Kept here, so that no event is lost if the subscriber stops waiting. The lock only lets the stream be shared
     /// between threads; it is never taken.
     wait: Option<Mutex<Wait>>,
+    /// Counts the events that it misses.
+    counts: Arc<Counts>,
 }
 
 type Wait = Pin<Box<dyn Future<Output = (Result<Event, RecvError>, broadcast::Receiver<Event>)> + Send>>;
@@ -239,8 +242,8 @@ impl fmt::Display for Lagged {
 impl std::error::Error for Lagged {}
 
 impl Events {
-    pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
-        Self { receiver: Some(receiver), wait: None }
+    pub(crate) fn new(receiver: broadcast::Receiver<Event>, counts: &Arc<Counts>) -> Self {
+        Self { receiver: Some(receiver), wait: None, counts: counts.clone() }
     }
 
     /// Waits for the next event; `None` when the tree is over and all its events have been seen. No event is lost if
@@ -265,11 +268,16 @@ impl Events {
         }
     }
 
+    fn missed(&self, count: u64) -> Lagged {
+        self.counts.events_missed.add(count);
+        Lagged(count)
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Lagged>>> {
         if let Some(receiver) = &mut self.receiver {
             match receiver.try_recv() {
                 Ok(event) => return Poll::Ready(Some(Ok(event))),
-                Err(TryRecvError::Lagged(count)) => return Poll::Ready(Some(Err(Lagged(count)))),
+                Err(TryRecvError::Lagged(count)) => return Poll::Ready(Some(Err(self.missed(count)))),
                 Err(TryRecvError::Closed) => return Poll::Ready(None),
                 Err(TryRecvError::Empty) => {}
             }
@@ -286,7 +294,7 @@ impl Events {
         (self.receiver, self.wait) = (Some(receiver), None);
         Poll::Ready(match event {
             Ok(event) => Some(Ok(event)),
-            Err(RecvError::Lagged(count)) => Some(Err(Lagged(count))),
+            Err(RecvError::Lagged(count)) => Some(Err(self.missed(count))),
             Err(RecvError::Closed) => None,
         })
     }

@@ -21,6 +21,7 @@ use crate::slot::erased::AnySlot;
 use crate::slot::kept::KeptInfo;
 use crate::slot::limit::Limit;
 use crate::slot::queue::Envelope;
+use crate::slot::restarts::Restarts;
 use crate::slot::room::{ForRoom, InLine, Refused};
 use crate::slot::saves::SaveFigures;
 use crate::slot::status::ServiceStatus;
@@ -349,6 +350,26 @@ impl<M: Send + 'static> Handle<M> {
     /// Returns the counters of the mailbox, as one consistent snapshot.
     pub fn accounting(&self) -> Accounting {
         self.slot.accounting()
+    }
+
+    /// Returns the restarts of the service: how many, why, and how many of late.
+    ///
+    /// ```
+    /// # use regrow::{ExitKind, Supervisor, testing::{Journal, ProbeMsg}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await?;
+    /// let a = tree.lookup::<ProbeMsg>("app/a")?;
+    /// let mut status = a.watch();
+    /// a.kill()?;
+    /// status.wait_for(|status| status.generation == 2).await?;
+    ///
+    /// let restarts = a.restarts();
+    /// assert_eq!((restarts.total, restarts.by_cause.get(ExitKind::Killed), restarts.last_minute), (1, 1, 1));
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    pub fn restarts(&self) -> Restarts {
+        let slot: &dyn AnySlot = &*self.slot;
+        slot.restarts()
     }
 
     pub(crate) fn slot(&self) -> &Slot<M> {

@@ -155,6 +155,7 @@
 //! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
 //! | `health` | [`health_router`](health#over-http) and `serve_health`: liveness, readiness and startup probes over HTTP. It brings axum |
 //! | `sd-notify` | `signal`, and `RunUntilSignal::sd_notify`: systemd is told when the tree is ready, how it is, and that it lives |
+//! | `metrics` | `regrow::metrics`: the counters of trees for the `metrics` facade, and for Prometheus at `/metrics` |
 //! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
 //! | `chaos` | experiments with faults, live and in virtual time |
 //! | `checkpoint` | `regrow::checkpoint`: state that survives the process, in files or in memory |
@@ -209,11 +210,11 @@
 //! |---|---|
 //! | `base/` | what every room uses: locks that outlive a panic (`sync`), arithmetic on time, names, the message that wakes a ractor actor (`wake`), panics of the user's code and the panic hook, tasks of the runtime's own, destructors of the user's run elsewhere (`sweep`), parts made when first asked for (`on_demand`), tables that shrink (`thrift`) |
 //! | `log/`, `event.rs`, `error/` | the log lines and how many of them are written; what subscribers see; why a message was refused, a tree not started, a supervisor ended |
-//! | `slot/` | the slot: mailbox, status and counters under one roof. `queue`, `line`, `room/`: messages, and senders that wait for room. `consumer`, `in_hand`, `idle`: an incarnation that takes messages, what becomes of the last one, and an end for want of any. `heir`, `kept`: the value that an incarnation keeps for the next. `hold`: messages that others go before. `unwanted`: messages that are left out when their turn comes. `monitors`, `own_monitors`: what is told of an end, in the hands of the peer and of the incarnation that watches. `signals`: how it is woken, stopped, killed, cut off. `erased`: a slot without its type, and its tree. `current`: which incarnation's code a thread runs. `last_work`: what an orderly end waits for. `saves`: the figures of a service's saves. `fact`, `inbox`: what a supervisor is told |
+//! | `slot/` | the slot: mailbox, status and counters under one roof. `queue`, `line`, `room/`: messages, and senders that wait for room. `consumer`, `in_hand`, `idle`: an incarnation that takes messages, what becomes of the last one, and an end for want of any. `heir`, `kept`: the value that an incarnation keeps for the next. `hold`: messages that others go before. `unwanted`: messages that are left out when their turn comes. `monitors`, `own_monitors`: what is told of an end, in the hands of the peer and of the incarnation that watches. `signals`: how it is woken, stopped, killed, cut off. `erased`: a slot without its type, and its tree. `current`: which incarnation's code a thread runs. `last_work`: what an orderly end waits for. `saves`: the figures of a service's saves. `counting`, `tally`, `restarts`: counters of ends, restarts and refusals, and their sums. `measure`, `histogram`: the times of a service that asked for them. `fact`, `inbox`: what a supervisor is told |
 //! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`); `request`, a call with one error for its fate and the service's own |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
-//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
+//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), what services have counted, by template (`templates`, `figures`) and for the tree (`counts`), the seam for faults (`inject`) |
 //! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, what it asks about its tree (`observe`), what it keeps for the next one (`keep`), and its timers (`timers`); the trait, and the contract page; tasks that give a value |
 //! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream (`stream`) |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
@@ -225,6 +226,7 @@
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
 //! | `otp/` | OTP's scenarios played on the machines and live, and compared with OTP itself |
+//! | `metrics/` | the figures for the `metrics` facade and as Prometheus text: names, labels, collector, router |
 //! | `testing.rs`, `walk/` | a kit for tests of your own trees; in test builds, every management call beside every event of a life |
 //! | `main.rs`, `cli/` | the command line, with its demo trees and the soak |
 
@@ -251,6 +253,8 @@ pub mod health;
 mod incarnation;
 mod log;
 mod mailbox;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod monitor;
 #[cfg(feature = "otp")]
 pub mod otp;
@@ -350,11 +354,13 @@ pub use event::{Event, EventKind, Events, Lagged, Outage};
 pub use slot::accounting::Accounting;
 pub use slot::dead_letter::DeadReason;
 pub use slot::kept::KeptInfo;
+pub use slot::restarts::{ByCause, RestartCause, Restarts};
 pub use slot::saves::{LastSave, SaveFigures};
 pub use slot::status::{ServiceState, ServiceStatus};
 pub use tree::dead_letters::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, ReplayError, ReplayFailure};
 pub use tree::directory::{ChildKind, DirectoryEntry};
 pub use tree::ending::StopFailure;
+pub use tree::figures::{ServiceFigures, TreeFigures};
 pub use tree::lookup::LookupError;
 pub use tree::readiness::{NotReadyError, ReadyError, Unready};
 pub use tree::report::{ShutdownReport, UncleanEnd};

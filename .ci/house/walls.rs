@@ -11,7 +11,7 @@ use crate::sources::{File, Package};
 const SCHEMA: [&str; 2] = ["policy/fields.rs", "policy/rules.rs"];
 /// Rooms below, and what they must not know.
 const BELOW: [&str; 4] = ["slot", "call", "tree", "incarnation"];
-const ABOVE: [&str; 4] = ["supervisor", "policy", "chaos", "otp"];
+const ABOVE: [&str; 5] = ["supervisor", "policy", "chaos", "otp", "metrics"];
 /// The most files that may import each other among the builders and the driver of a supervisor, and anywhere else.
 const LARGEST_LOOPS: [usize; 2] = [13, 6];
 

@@ -219,6 +219,22 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
+    /// Measures the times of the service for the metrics: how long a message waits in the mailbox, how long the handler
+    /// has it, and how long it takes from an end until the service is ready again. Default: not measured, at no cost per
+    /// message.
+    ///
+    /// A measured message costs about a microsecond more. The waits are those of messages that were handled or lost in
+    /// the handler; a [redelivered](Self::redeliver) message counts its first wait. With this, the age of the oldest
+    /// message and the time of the running handler are known too. The times are read by the feature `metrics`, and by
+    /// [`ServiceFigures`](crate::ServiceFigures).
+    ///
+    /// It is for a [`Child::service`](crate::Child::service). The start of a thread or an actor with it is
+    /// [refused](crate::StartError::NoEffect).
+    pub fn measured(mut self) -> Self {
+        self.settings.is_measured = true;
+        self
+    }
+
     /// Sets what happens to queued messages when an incarnation ends. Default: they are kept for the next.
     pub fn on_restart(mut self, on_restart: OnRestart) -> Self {
         self.settings.on_restart = on_restart;

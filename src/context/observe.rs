@@ -155,7 +155,7 @@ impl Directory {
 
     /// Returns the events of the tree from now on: see [`Tree::events`](crate::Tree::events).
     pub fn events(&self) -> Events {
-        Events::new(self.shared.subscribe())
+        Events::new(self.shared.subscribe(), &self.shared.counts)
     }
 
     /// Returns the dead letters of the tree, from the first call on: see

@@ -38,6 +38,30 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The words for all reasons, in the order of the counters.
+    pub(crate) const KINDS: [&str; 9] =
+        ["full", "parked", "down", "gone", "stopping", "stopped_with_group", "to_itself", "circle", "interrupted"];
+
+    /// Returns the place of the reason among the counters.
+    pub(crate) fn place(self) -> usize {
+        match self {
+            Self::Full => 0,
+            Self::Parked { .. } => 1,
+            Self::Down => 2,
+            Self::Gone => 3,
+            Self::Stopping => 4,
+            Self::StoppedWithGroup => 5,
+            Self::ToItself => 6,
+            Self::Circle => 7,
+            Self::Interrupted => 8,
+        }
+    }
+
+    /// Returns one word for the reason, the same in metrics and queries.
+    pub fn kind(self) -> &'static str {
+        Self::KINDS[self.place()]
+    }
+
     /// Whether the state of the peer is the reason.
     pub(crate) fn is_of_peer(self) -> bool {
         match self {

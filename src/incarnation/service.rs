@@ -332,7 +332,7 @@ async fn rest<M: Send + 'static>(inner: &Inner<M>) -> bool {
     }
 }
 
-/// Keeps a copy for redelivery if one is needed, and sets the label for the watchdog.
+/// Keeps a copy for redelivery if one is needed, sets the label for the watchdog, and notes the time if it is measured.
 #[inline(always)]
 fn prepare<S: Service>(
     inner: &Inner<S::Msg>,
@@ -346,6 +346,9 @@ fn prepare<S: Service>(
     if let Some(activity) = inner.signals.activity() {
         // A label that panics counts as none.
         activity.set_label(panics::catch_within(|| S::label(&message)).unwrap_or(None));
+        if activity.is_measured() {
+            inner.slot.note_begun(&inner.signals);
+        }
     }
     Ok(message)
 }

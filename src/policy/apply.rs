@@ -103,13 +103,18 @@ impl Shared {
     pub(crate) async fn apply(self: &Arc<Self>, overrides: Arc<dyn Overrides>) -> Result<Applied, ApplyError> {
         let shared = self.clone();
         // Invariant 4.
-        match tokio::spawn(async move { shared.change(overrides).await }).await {
+        let answer = match tokio::spawn(async move { shared.change(overrides).await }).await {
             Ok(applied) => applied,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => Err(ApplyError { problems: vec!["the tree's runtime is shutting down".into()] }),
             },
+        };
+        match &answer {
+            Ok(_) => self.counts.reloads_applied.add(1),
+            Err(_) => self.counts.reloads_refused.add(1),
         }
+        answer
     }
 
     async fn change(self: &Arc<Self>, overrides: Arc<dyn Overrides>) -> Result<Applied, ApplyError> {

@@ -255,6 +255,9 @@ async fn take(shared: &Weak<Shared>, path: &Path, seen: Seen) -> Option<Result<A
     let shared = shared.upgrade().filter(|shared| !shared.is_ending())?;
     Some(match read {
         Ok(policies) => shared.apply(Arc::new(policies)).await.map_err(ReloadError::Tree),
-        Err(errors) => Err(ReloadError::File(errors)),
+        Err(errors) => {
+            shared.counts.reloads_refused.add(1);
+            Err(ReloadError::File(errors))
+        }
     })
 }

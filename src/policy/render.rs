@@ -79,7 +79,7 @@ pub(crate) fn stop(shutdown: Shutdown) -> String {
 }
 
 pub(crate) fn mailbox(
-    Settings { capacity, overflow, on_restart, room_wait, idle_after, skips_abandoned: _ }: Settings,
+    Settings { capacity, overflow, on_restart, room_wait, idle_after, skips_abandoned: _, is_measured: _ }: Settings,
 ) -> String {
     let capacity = if capacity == usize::MAX { "unbounded".into() } else { capacity.to_string() };
     let room_wait = room_wait.map_or("unlimited".into(), time);

@@ -128,6 +128,7 @@ fn mailbox_over(fields: &MailboxFields, coded: settings::Settings) -> settings::
         room_wait: fields.room_wait.get().map_or(coded.room_wait, |room_wait| room_wait.0),
         idle_after: fields.idle_after.get().map_or(coded.idle_after, |limit| limit.0),
         skips_abandoned: coded.skips_abandoned,
+        is_measured: coded.is_measured,
     }
 }
 

@@ -48,7 +48,7 @@ impl Systemd {
         let source = tree.health_source();
         let (told, seen, directory) = (socket.clone(), source.clone(), tree.directory());
         let follow = background::keep("the status for systemd", move || {
-            let events = Events::new(directory.shared().subscribe());
+            let events = Events::new(directory.shared().subscribe(), &directory.shared().counts);
             follow(seen.clone(), events, told.clone())
         });
         let mut tasks = vec![follow];

@@ -37,6 +37,14 @@ pub struct Accounting {
 }
 
 impl Accounting {
+    /// Returns the number of accepted messages that the other counters do not account for. Anything but 0 would be a bug in
+    /// regrow.
+    pub fn difference(&self) -> i64 {
+        let Self { accepted, handled, crashed, returned, dead_lettered, queued, in_hand, .. } = *self;
+        let known = handled + crashed + returned + dead_lettered + queued + in_hand;
+        i64::try_from(i128::from(accepted) - i128::from(known)).unwrap_or(i64::MAX)
+    }
+
     /// Whether the law holds. `false` would be a bug in regrow.
     pub fn is_balanced(&self) -> bool {
         self.accepted == self.handled + self.crashed + self.returned + self.dead_lettered + self.queued + self.in_hand

@@ -29,6 +29,8 @@ pub(crate) struct Activity {
     grant: Mutex<Option<Grant>>,
     /// Whether its signs of life are its work: it is a task, and has no messages.
     has_heartbeat: AtomicBool,
+    /// Whether the times of its messages are measured.
+    is_measured: AtomicBool,
     /// Number of signs of life of a task.
     beats: AtomicU64,
     pub(crate) waits: Mutex<Waits>,
@@ -77,6 +79,15 @@ impl Activity {
     /// Marks it as a task, which has no messages: its signs of life are checked.
     pub(crate) fn set_has_heartbeat(&self) {
         self.has_heartbeat.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the times of its messages are measured.
+    pub(crate) fn set_measured(&self) {
+        self.is_measured.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_measured(&self) -> bool {
+        self.is_measured.load(Ordering::Relaxed)
     }
 
     /// Records a sign of life.

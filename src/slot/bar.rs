@@ -88,7 +88,7 @@ impl<M: Send + 'static> Slot<M> {
             let mut front = lock(&self.front);
             let mut back = lock(&self.back);
             if let Some(Bar::Dismissed) = bar {
-                self.refuse_line(&mut front, Refusal::Stopping, &mut freed);
+                self.refuse_line(&mut front, &mut back, Refusal::Stopping, &mut freed);
             }
             let before = std::mem::replace(&mut back.bar, bar);
             (look(&front, &back), before)
@@ -127,7 +127,8 @@ impl<M: Send + 'static> Slot<M> {
             let queue = std::mem::take(&mut back.queue);
             back.queue = back.hand_back_all(queue, is_one, &mut shed);
             self.note_front(&front, &mut back);
-            self.refuse_in_line(&mut front, is_one, Refusal::StoppedWithGroup, &mut freed);
+            let refused = self.refuse_in_line(&mut front, is_one, Refusal::StoppedWithGroup, &mut freed);
+            back.note_refused(Refusal::StoppedWithGroup, refused);
             self.let_in(&mut front, &mut back, &mut freed);
         }
         self.settle(shed);

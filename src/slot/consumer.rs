@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use regrow_supervisors::Exit;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::base::sweep;
 use crate::base::sync::lock;
@@ -161,7 +162,10 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Drops what lies beside a handled message. A function of its own: most calls have nothing there.
     #[inline(never)]
-    fn settle_beside(&self, signals: &Signals, Beside { copy, change }: Beside<M>) {
+    fn settle_beside(&self, signals: &Signals, Beside { copy, change, begun }: Beside<M>) {
+        if let Some(begun) = begun {
+            self.note_done(begun);
+        }
         if let Some(copy) = copy {
             sweep::drop_quietly(copy, &self.path(), "the copy of a message");
         }
@@ -251,6 +255,9 @@ impl<M: Send + 'static> Ownership for Slot<M> {
                 if back.state != ServiceState::Gone {
                     back.state = ServiceState::Up;
                     back.is_ready = is_ready;
+                    if let Some(measure) = back.measure().filter(|_| is_ready) {
+                        measure.is_ready(Instant::now());
+                    }
                 }
             }
             back.generation
@@ -264,7 +271,11 @@ impl<M: Send + 'static> Ownership for Slot<M> {
             let mut back = lock(&self.back);
             let is_mine = back.control.as_ref().is_some_and(|control| control.is(signals));
             back.is_ready |= is_mine && back.state == ServiceState::Up;
-            is_mine && back.is_ready
+            let is_ready = is_mine && back.is_ready;
+            if let Some(measure) = back.measure().filter(|_| is_ready) {
+                measure.is_ready(Instant::now());
+            }
+            is_ready
         };
         self.publish();
         is_ready

@@ -50,6 +50,40 @@ pub enum DeadReason {
 }
 
 impl DeadReason {
+    /// The words for all reasons, in the order of the counters.
+    pub(crate) const KINDS: [&str; 12] = [
+        "dropped_oldest",
+        "dropped_newest",
+        "dropped_on_restart",
+        "parked",
+        "down",
+        "gone",
+        "chaos",
+        "caller_gone",
+        "timer_over",
+        "monitor_over",
+        "poison",
+        "peer_unavailable",
+    ];
+
+    /// Returns the place of the reason among the counters.
+    pub(crate) fn place(&self) -> usize {
+        match self {
+            Self::DroppedOldest => 0,
+            Self::DroppedNewest => 1,
+            Self::DroppedOnRestart => 2,
+            Self::Parked => 3,
+            Self::Down => 4,
+            Self::Gone => 5,
+            Self::Chaos => 6,
+            Self::CallerGone => 7,
+            Self::TimerOver => 8,
+            Self::MonitorOver => 9,
+            Self::Poison { .. } => 10,
+            Self::PeerUnavailable { .. } => 11,
+        }
+    }
+
     /// Whether such a message is kept as a letter. The others are not wanted by their own senders.
     pub(crate) fn is_kept(&self) -> bool {
         !matches!(self, Self::CallerGone | Self::TimerOver | Self::MonitorOver)
@@ -57,20 +91,7 @@ impl DeadReason {
 
     /// Returns one word for the reason, the same in logs and queries.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::DroppedOldest => "dropped_oldest",
-            Self::DroppedNewest => "dropped_newest",
-            Self::DroppedOnRestart => "dropped_on_restart",
-            Self::Parked => "parked",
-            Self::Down => "down",
-            Self::Gone => "gone",
-            Self::Chaos => "chaos",
-            Self::CallerGone => "caller_gone",
-            Self::TimerOver => "timer_over",
-            Self::MonitorOver => "monitor_over",
-            Self::Poison { .. } => "poison",
-            Self::PeerUnavailable { .. } => "peer_unavailable",
-        }
+        Self::KINDS[self.place()]
     }
 }
 

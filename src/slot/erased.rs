@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use regrow_supervisors::{Completion, Exit};
+use regrow_supervisors::{Completion, Exit, ExitKind};
 use tokio::sync::{Notify, watch};
 use tracing::Level;
 
@@ -18,10 +18,12 @@ use crate::slot::dead_letter::{DeadReason, Notice, Wanted};
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::slot::kept::KeptInfo;
+use crate::slot::restarts::{RestartCause, Restarts};
 use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
+use crate::slot::tally::Look;
 
 /// Slot without its message type: the directory and the supervisors use it.
 pub(crate) trait AnySlot: Send + Sync {
@@ -37,6 +39,24 @@ pub(crate) trait AnySlot: Send + Sync {
     fn status(&self) -> ServiceStatus;
     fn watch(&self) -> watch::Receiver<ServiceStatus>;
     fn accounting(&self) -> Accounting;
+    /// Counts an end.
+    fn note_exit(&self, cause: ExitKind);
+    /// Counts a restart.
+    fn note_restart(&self, cause: RestartCause);
+    /// Counts a start after which nothing is up: it failed, or the service is not wanted.
+    fn note_no_start(&self, is_failure: bool);
+    /// Notes the restarts that the budget of this supervisor still forgives: `left` of `restarts_max` within a time.
+    fn note_budget(&self, left: u32, restarts_max: u32, within: Duration);
+    /// Counts that this supervisor gave up.
+    fn note_gave_up(&self);
+    fn restarts(&self) -> Restarts;
+    /// Returns all its counters and its state, as of one moment.
+    fn look(&self) -> Look;
+    /// Whether its times are measured.
+    fn is_measured(&self) -> bool;
+    /// Whether the totals of its template hold its counters. Read and written under the lock of the templates.
+    fn standing(&self) -> Standing;
+    fn set_standing(&self, standing: Standing);
     /// Number of senders that wait for room.
     fn waiting_for_room(&self) -> usize;
     /// Returns the facts about the value that it keeps.
@@ -110,6 +130,27 @@ pub(crate) enum KillOutcome {
     },
 }
 
+/// Place in which the counters of a slot are added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The slot is listed: they are read from it.
+    Listed,
+    /// The slot has left the directory and has not settled: they are still read from it.
+    Leaving,
+    /// The totals of its template contain them.
+    Ended,
+}
+
+impl Standing {
+    pub(super) fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Listed,
+            1 => Self::Leaving,
+            _ => Self::Ended,
+        }
+    }
+}
+
 /// Ownership of a slot by an incarnation, independent of the type of messages.
 pub(crate) trait Ownership: Send + Sync {
     /// Moves in, if no incarnation lives here.
@@ -177,6 +218,8 @@ pub(crate) enum Refused {
 pub(crate) trait SlotTree: Any + Send + Sync {
     /// Says whether a message that is dead for this reason is kept, and whether it is logged.
     fn wants_letter(&self, reason: &DeadReason) -> Wanted;
+    /// Counts a message that a service refused because it is gone.
+    fn note_refused_by_gone(&self);
     /// Logs a dead message.
     fn log_letter(&self, notice: &Notice, level: Level);
     /// Keeps a dead message. It has been counted as such, and no lock is held.

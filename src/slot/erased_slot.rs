@@ -1,9 +1,11 @@
 //! The slot as the directory and the supervisors see it: without its type of messages.
 
 use std::any::Any;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use regrow_supervisors::Completion;
+use regrow_supervisors::{Completion, ExitKind};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -11,13 +13,15 @@ use crate::base::sync::lock;
 use crate::event::Outage;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
-use crate::slot::erased::{AnySlot, Control, Faulty, KillOutcome, Ownership, Refused, SlotTree};
+use crate::slot::erased::{AnySlot, Control, Faulty, KillOutcome, Ownership, Refused, SlotTree, Standing};
 use crate::slot::kept::KeptInfo;
-use crate::slot::queue::Fall;
+use crate::slot::queue::{Back, Fall, Front};
+use crate::slot::restarts::{RestartCause, Restarts};
 use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
+use crate::slot::tally::Look;
 use crate::slot::{IfFull, Push, Slot};
 
 impl<M: Send + 'static> AnySlot for Slot<M> {
@@ -74,18 +78,47 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     fn accounting(&self) -> Accounting {
         let front = lock(&self.front);
         let back = lock(&self.back);
-        let (returned, dead_lettered) = back.losses.as_ref().map_or((0, 0), |it| (it.returned, it.dead_lettered));
-        Accounting {
-            accepted: back.accepted,
-            handled: front.handled,
-            crashed: front.crashed,
-            returned,
-            dead_lettered,
-            queued: (front.batch.len() + back.queue.len()) as u64,
-            in_hand: u64::from(front.in_hand.is_some()),
-            attempts: back.attempts,
-            redelivered: front.redelivered,
-        }
+        Self::account(&front, &back)
+    }
+
+    fn note_exit(&self, cause: ExitKind) {
+        self.note_exit(cause);
+    }
+
+    fn note_restart(&self, cause: RestartCause) {
+        self.note_restart(cause);
+    }
+
+    fn note_no_start(&self, is_failure: bool) {
+        self.note_no_start(is_failure);
+    }
+
+    fn note_budget(&self, left: u32, restarts_max: u32, within: Duration) {
+        self.note_budget(left, restarts_max, within);
+    }
+
+    fn note_gave_up(&self) {
+        self.note_gave_up();
+    }
+
+    fn restarts(&self) -> Restarts {
+        self.restarts()
+    }
+
+    fn look(&self) -> Look {
+        self.look()
+    }
+
+    fn is_measured(&self) -> bool {
+        self.is_measured.load(Ordering::Relaxed)
+    }
+
+    fn standing(&self) -> Standing {
+        Standing::of(self.standing.load(Ordering::Relaxed))
+    }
+
+    fn set_standing(&self, standing: Standing) {
+        self.standing.store(standing as u8, Ordering::Relaxed);
     }
 
     fn waiting_for_room(&self) -> usize {
@@ -262,5 +295,23 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn faulty(&self) -> &dyn Faulty {
         self
+    }
+}
+
+impl<M> Slot<M> {
+    /// Returns the counters of the mailbox, of which both locks are held.
+    pub(super) fn account(front: &Front<M>, back: &Back<M>) -> Accounting {
+        let (returned, dead_lettered) = back.losses.as_ref().map_or((0, 0), |it| (it.returned, it.dead_lettered));
+        Accounting {
+            accepted: back.accepted,
+            handled: front.handled,
+            crashed: front.crashed,
+            returned,
+            dead_lettered,
+            queued: (front.batch.len() + back.queue.len()) as u64,
+            in_hand: u64::from(front.in_hand.is_some()),
+            attempts: back.attempts,
+            redelivered: front.redelivered,
+        }
     }
 }

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use regrow_supervisors::Exit;
+use tokio::time::Instant;
 
 use crate::base::sweep;
 use crate::base::sync::lock;
@@ -67,11 +68,13 @@ pub(crate) struct Beside<M> {
     pub(crate) copy: Option<MessageCopy<M>>,
     /// Change of what the service keeps, to be made when the message is handled.
     pub(crate) change: Option<Change>,
+    /// Time at which the handler got the message, if that is measured.
+    pub(crate) begun: Option<Instant>,
 }
 
 impl<M> Default for Beside<M> {
     fn default() -> Self {
-        Self { copy: None, change: None }
+        Self { copy: None, change: None, begun: None }
     }
 }
 
@@ -123,7 +126,7 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Keeps a copy of the message that `signals` has in hand.
     pub(crate) fn keep_spare(&self, signals: &Arc<Signals>, copy: MessageCopy<M>) {
-        let mut spare = Some(Box::new(Beside { copy: Some(copy), change: None }));
+        let mut spare = Some(Box::new(Beside { copy: Some(copy), ..Beside::default() }));
         {
             let mut front = lock(&self.front);
             if front.is_owned_by(signals)
@@ -148,7 +151,7 @@ impl<M: Send + 'static> Slot<M> {
         let exit = &signals.verdict(exit.clone());
         let fault = way.fault(exit);
         let (mut lost, mut told_before, mut shed, mut unmade) = (None, None, Vec::new(), None);
-        let mut is_put_back = false;
+        let (mut is_put_back, mut begun) = (false, None);
         let mut freed = self.freed();
         let (owner, deferred, waiting) = {
             let mut front = lock(&self.front);
@@ -159,6 +162,9 @@ impl<M: Send + 'static> Slot<M> {
             let (waiting, deferred) = (front.take_waiting(), front.take_deferred());
             let mut back = lock(&self.back);
             back.vacate();
+            if let Some(measure) = back.measure() {
+                measure.ended(Instant::now());
+            }
             let on_restart = match back.settings().on_restart {
                 OnRestart::Keep => None,
                 OnRestart::Drop => Some(DeadReason::DroppedOnRestart),
@@ -168,9 +174,10 @@ impl<M: Send + 'static> Slot<M> {
             match in_hand {
                 None => {}
                 Some(InHand { call, spare }) => {
-                    let Beside { copy, change } = spare.map(|spare| *spare).unwrap_or_default();
+                    let Beside { copy, change, begun: begun_at } = spare.map(|spare| *spare).unwrap_or_default();
                     // The message was not handled, so what was to be kept with it is dropped.
                     unmade = change;
+                    begun = begun_at;
                     match copy {
                         None => {
                             front.crashed += 1;
@@ -210,6 +217,9 @@ impl<M: Send + 'static> Slot<M> {
         }
         self.settle(shed);
         freed.flush();
+        if let Some(begun) = begun {
+            self.note_done(begun);
+        }
         if !deferred.is_empty()
             && let Some(tree) = self.tree()
         {

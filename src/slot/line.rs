@@ -99,16 +99,18 @@ impl<M> Place<M> {
         self.take(PlaceState::LetIn)
     }
 
-    fn refuse(&self, refusal: Refusal) -> Option<Waker> {
+    /// Refuses the sender, if it still waits. Returns whether it did, and adds it to those that must be woken.
+    fn refuse(&self, refusal: Refusal, freed: &mut Freed) -> bool {
         let mut standing = lock(&self.standing);
         match std::mem::replace(&mut *standing, PlaceState::Left) {
             PlaceState::Waits(envelope, waker) => {
                 *standing = PlaceState::Refused(refusal, envelope);
-                waker
+                freed.wakers.extend(waker);
+                true
             }
             other => {
                 *standing = other;
-                None
+                false
             }
         }
     }
@@ -258,10 +260,12 @@ impl<M: Send + 'static> Slot<M> {
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
         if let Some(refusal) = back.refusal(true) {
+            drop((back, front));
+            self.count_refusal(refusal);
             return Joined::Refused(refusal, envelope);
         }
         if back.has_room(front.batch.len()) {
-            let signals = back.accept(envelope);
+            let signals = back.accept_with_time(envelope, front.batch.len());
             drop((back, front));
             if let Some(signals) = signals {
                 signals.wake();
@@ -313,33 +317,34 @@ impl<M: Send + 'static> Slot<M> {
         while !front.line.is_empty() && back.has_room(front.batch.len()) {
             let Some((envelope, waker)) = front.line.first() else { return };
             freed.wakers.extend(waker);
-            if let Some(signals) = back.accept(envelope) {
+            if let Some(signals) = back.accept_with_time(envelope, front.batch.len()) {
                 freed.signals = Some(signals);
             }
         }
     }
 
     /// Refuses every sender in line (invariant 2).
-    pub(super) fn refuse_line(&self, front: &mut Front<M>, refusal: Refusal, freed: &mut Freed) {
+    pub(super) fn refuse_line(&self, front: &mut Front<M>, back: &mut Back<M>, refusal: Refusal, freed: &mut Freed) {
         if let Some(queue) = front.line.0.take() {
-            freed.wakers.extend(queue.places.iter().filter_map(|place| place.refuse(refusal)));
+            let refused = queue.places.iter().filter(|place| place.refuse(refusal, freed)).count();
+            back.note_refused(refusal, refused);
         }
     }
 
-    /// Refuses the senders in line that have a caller for which `is_one` is true.
+    /// Refuses the senders in line that have a caller for which `is_one` is true, and returns their number.
     pub(super) fn refuse_in_line(
         &self,
         front: &mut Front<M>,
         is_one: impl Fn(usize) -> bool,
         refusal: Refusal,
         freed: &mut Freed,
-    ) {
-        let Some(queue) = &mut front.line.0 else { return };
-        let refused = queue.places.iter().filter(|place| is_one(place.caller));
-        freed.wakers.extend(refused.filter_map(|place| place.refuse(refusal)));
+    ) -> usize {
+        let Some(queue) = &mut front.line.0 else { return 0 };
+        let refused = queue.places.iter().filter(|place| is_one(place.caller) && place.refuse(refusal, freed)).count();
         queue.places.retain(|place| matches!(*lock(&place.standing), PlaceState::Waits(..)));
         queue.left = 0;
         front.line.close_up();
+        refused
     }
 
     /// Makes an empty list of senders to be woken.

@@ -32,6 +32,7 @@ pub(crate) mod activity;
 mod bar;
 pub(crate) mod blocking;
 pub(crate) mod consumer;
+mod counting;
 pub(crate) mod current;
 pub(crate) mod dead_letter;
 pub(crate) mod erased;
@@ -39,6 +40,7 @@ pub(crate) mod erased_slot;
 pub(crate) mod fact;
 pub(crate) mod failures;
 pub(crate) mod heir;
+pub(crate) mod histogram;
 mod hold;
 mod idle;
 pub(crate) mod in_hand;
@@ -49,15 +51,18 @@ pub(crate) mod last_work;
 pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod linked_tasks;
+mod measure;
 pub(crate) mod monitors;
 pub(crate) mod own_monitors;
 pub(crate) mod queue;
+pub(crate) mod restarts;
 pub(crate) mod room;
 pub(crate) mod rooms;
 pub(crate) mod saves;
 pub(crate) mod settings;
 pub(crate) mod signals;
 pub(crate) mod status;
+pub(crate) mod tally;
 pub(crate) mod tasks;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -69,7 +74,7 @@ pub(crate) mod wait;
 pub(crate) mod waits;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, watch};
@@ -110,6 +115,10 @@ pub(crate) struct Slot<M> {
     is_counted: std::sync::atomic::AtomicBool,
     /// Whether its incarnations end after some time without a message.
     has_idle_limit: std::sync::atomic::AtomicBool,
+    /// Whether its times are measured.
+    is_measured: std::sync::atomic::AtomicBool,
+    /// Where its counters are added up: see [`AnySlot::standing`].
+    standing: AtomicU8,
     front_len: AtomicUsize,
     front: Mutex<Front<M>>,
 }
@@ -158,6 +167,8 @@ impl<M: Send + 'static> Slot<M> {
             can_repeat: Default::default(),
             is_counted: Default::default(),
             has_idle_limit: settings.idle_after.is_some().into(),
+            is_measured: settings.is_measured.into(),
+            standing: AtomicU8::default(),
         })
     }
 
@@ -176,6 +187,7 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(crate) fn configure(&self, settings: Settings) {
         self.note_idle_limit(settings);
+        self.is_measured.store(settings.is_measured, Ordering::Relaxed);
         let mut freed = self.freed();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
@@ -212,12 +224,16 @@ impl<M: Send + 'static> Slot<M> {
         {
             let mut back = lock(&self.back);
             if from != 0 && back.is_home_of(from) {
+                drop(back);
+                self.count_refusal(Refusal::ToItself);
                 return Push::Refused(Refusal::ToItself, message, call);
             }
             if let Some(refusal) = back.refusal(call.is_some()) {
+                drop(back);
+                self.count_refusal(refusal);
                 return Push::Refused(refusal, message, call);
             }
-            if back.has_room(back.front_max) || back.has_room(self.front_len.load(Ordering::Acquire)) {
+            if back.has_room_at_once(back.front_max) || back.has_room_at_once(self.front_len.load(Ordering::Acquire)) {
                 let signals = back.accept(Envelope { message, call });
                 drop(back);
                 if let Some(signals) = signals {
@@ -237,11 +253,13 @@ impl<M: Send + 'static> Slot<M> {
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
         if let Some(refusal) = back.refusal(call.is_some()) {
+            drop((back, front));
+            self.count_refusal(refusal);
             return Push::Refused(refusal, message, call);
         }
         let envelope = Envelope { message, call };
         if back.has_room(front.batch.len()) {
-            let signals = back.accept(envelope);
+            let signals = back.accept_with_time(envelope, front.batch.len());
             drop((back, front));
             if let Some(signals) = signals {
                 signals.wake();
@@ -253,14 +271,17 @@ impl<M: Send + 'static> Slot<M> {
             IfFull::Refuse | IfFull::StandInLine => Overflow::Refuse,
         };
         let (signals, shed) = match policy {
-            Overflow::Refuse => return Push::Refused(Refusal::Full, envelope.message, envelope.call),
+            Overflow::Refuse => {
+                back.note_refused(Refusal::Full, 1);
+                return Push::Refused(Refusal::Full, envelope.message, envelope.call);
+            }
             Overflow::DropNewest => (None, Some(back.accept_dead(envelope, DeadReason::DroppedNewest))),
             Overflow::DropOldest => {
                 let tries = front.take_tries_of_head();
                 let oldest = front.batch.pop_front().or_else(|| back.queue.pop_front());
                 self.note_front(&front, &mut back);
                 let shed = oldest.map(|oldest| back.shed(oldest, tries, DeadReason::DroppedOldest));
-                (back.accept(envelope), shed)
+                (back.accept_with_time(envelope, front.batch.len()), shed)
             }
         };
         drop((back, front));
@@ -284,8 +305,13 @@ impl<M: Send + 'static> Slot<M> {
                 return;
             }
             back.state = state;
+            if matches!(state, ServiceState::Down | ServiceState::Gone)
+                && let Some(measure) = back.measure()
+            {
+                measure.ended_at = None;
+            }
             if let Some(refusal) = state.refusal() {
-                self.refuse_line(&mut front, refusal, &mut freed);
+                self.refuse_line(&mut front, &mut back, refusal, &mut freed);
             }
             let shed = match state.dead_reason() {
                 Some(reason) => self.shed_all(&mut front, &mut back, &reason),

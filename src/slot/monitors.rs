@@ -84,7 +84,8 @@ impl<M: Send + 'static> Slot<M> {
             if back.refusal(false).is_some() {
                 return Err(message);
             }
-            back.accept(Envelope { message, call: Some(fate) })
+            let in_front = back.front_max;
+            back.accept_with_time(Envelope { message, call: Some(fate) }, in_front)
         };
         if let Some(signals) = signals {
             signals.wake();

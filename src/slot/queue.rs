@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
-use regrow_supervisors::Completion;
+use regrow_supervisors::{Completion, ExitKind};
 use tokio::time::Instant;
 
 use crate::base::{sweep, thrift};
@@ -31,6 +31,7 @@ use crate::slot::saves::Saves;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
+use crate::slot::tally::{Record, Times};
 
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,
@@ -109,6 +110,8 @@ pub(crate) struct Back<M> {
     /// Refusals beside those of its state.
     pub(crate) bar: Option<Bar>,
     pub(crate) accepted: u64,
+    /// Cause of the first end. All further ends are counted in the record.
+    pub(crate) first_exit: Option<ExitKind>,
     pub(crate) losses: Option<Box<Losses>>,
 }
 
@@ -125,6 +128,20 @@ pub(crate) struct Losses {
     pub(crate) fall: Option<Fall>,
     /// Figures of its saves, if it has a checkpoint.
     pub(crate) saves: Option<Arc<Saves>>,
+    /// Counters of ends, restarts and refusals.
+    pub(crate) record: Option<Box<Record>>,
+    /// Present if its times are measured: `measure.rs`.
+    pub(crate) measure: Option<Box<Measure>>,
+}
+
+/// Times of a measured service.
+#[derive(Debug, Default)]
+pub(crate) struct Measure {
+    /// Times at which the queued messages came, oldest first. There may be some for messages that have left.
+    pub(crate) arrivals: VecDeque<Instant>,
+    /// Time of an end after which the service was not ready again yet.
+    pub(crate) ended_at: Option<Instant>,
+    pub(crate) times: Times,
 }
 
 /// Failure that is not over yet.
@@ -226,7 +243,10 @@ impl<M> Back<M> {
             settings: unusual(settings),
             bar: None,
             accepted: 0,
-            losses: None,
+            first_exit: None,
+            losses: settings
+                .is_measured
+                .then(|| Box::new(Losses { measure: Some(Box::default()), ..Losses::default() })),
         }
     }
 
@@ -238,6 +258,12 @@ impl<M> Back<M> {
     /// Whether there is room for one more message, with `in_front` messages in the front.
     pub(crate) fn has_room(&self, in_front: usize) -> bool {
         self.queue.len() + in_front < self.capacity()
+    }
+
+    /// Whether there is room on the fast way in, which leaves no time of arrival behind.
+    pub(crate) fn has_room_at_once(&self, in_front: usize) -> bool {
+        let is_barred = self.losses.as_ref().is_some_and(|losses| losses.jams > 0 || losses.measure.is_some());
+        self.queue.len() + in_front < if is_barred { 0 } else { self.capacity }
     }
 
     /// Number of messages that there is room for.
@@ -253,6 +279,9 @@ impl<M> Back<M> {
 
     pub(crate) fn configure(&mut self, settings: Settings) {
         (self.capacity, self.settings) = (settings.capacity, unusual(settings));
+        if settings.is_measured {
+            self.losses().measure.get_or_insert_default();
+        }
     }
 
     pub(crate) fn losses(&mut self) -> &mut Losses {
@@ -272,6 +301,16 @@ impl<M> Back<M> {
         }
         self.idle = false;
         self.control.as_ref().and_then(Control::signals).cloned()
+    }
+
+    /// Enqueues the message like [`accept`](Self::accept), behind `in_front` messages that the pump has taken over. Notes
+    /// when it came, if that is measured.
+    pub(crate) fn accept_with_time(&mut self, envelope: Envelope<M>, in_front: usize) -> Option<Arc<Signals>> {
+        let queued = in_front + self.queue.len();
+        if let Some(measure) = self.measure() {
+            measure.came(queued, Instant::now());
+        }
+        self.accept(envelope)
     }
 
     /// Accepts a message that is dead already (invariant 3). `Shed::settle` must follow, without the locks.
@@ -312,6 +351,7 @@ impl<M> Back<M> {
             self.losses().returned += 1;
         } else {
             self.losses().dead_lettered += 1;
+            self.note_dead(&reason);
         }
         Shed { envelope, tries, returned, reason, generation: self.generation }
     }

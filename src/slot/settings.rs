@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) idle_after: Option<Duration>,
     /// Whether a call with a caller that waits no more is left out.
     pub(crate) skips_abandoned: bool,
+    /// Whether its times are measured.
+    pub(crate) is_measured: bool,
 }
 
 impl Default for Settings {
@@ -60,6 +62,7 @@ impl Default for Settings {
             room_wait: Some(DEFAULT_ROOM_WAIT),
             idle_after: None,
             skips_abandoned: false,
+            is_measured: false,
         }
     }
 }

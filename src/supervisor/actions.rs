@@ -10,6 +10,7 @@ use crate::event::EventKind;
 use crate::log::{self, Aside};
 use crate::slot::erased::Supervision;
 use crate::slot::status::ServiceState;
+use crate::supervisor::child_entry::Before;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::start::Spawning;
@@ -64,7 +65,8 @@ impl Driver {
                 }
             }
             Action::Rest(child) => {
-                if let Some(entry) = self.children.get(&child) {
+                if let Some(entry) = self.children.get_mut(&child) {
+                    entry.before = Before::Rest;
                     let level = if entry.has_failed { Level::WARN } else { log::level(&EventKind::Down) };
                     let aside = || entry.last_exit.clone().map_or(Aside::Nothing, Aside::Ended);
                     self.shared.tell_at(level, &entry.path, || entry.generation(), EventKind::Down, aside);

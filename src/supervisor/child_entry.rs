@@ -7,6 +7,7 @@ use regrow_supervisors::{Exit, Policy};
 
 use crate::error::gave_up::GaveUp;
 use crate::slot::erased::{AnySlot, Control};
+use crate::slot::restarts::RestartCause;
 use crate::slot::status::ServiceState;
 use crate::supervisor::failures::Tally;
 use crate::supervisor::plan::{Make, Planned};
@@ -36,6 +37,8 @@ pub(crate) struct ChildEntry {
     pub(crate) asked_at: Option<Duration>,
     /// Whether the supervisor has ordered a kill of the present attempt.
     pub(crate) was_killed: bool,
+    /// Event before the next start. It decides whether that start is a restart.
+    pub(crate) before: Before,
     /// Whether it was added at run time, and is lost with this supervisor (OTP rule 100).
     pub(crate) is_added: bool,
     rare: Option<Box<Rare>>,
@@ -70,6 +73,17 @@ struct Restarted {
     at: Duration,
     /// Whether the incarnation that is to end has not ended yet.
     is_under_way: bool,
+}
+
+/// Event before the next start of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing that this life of the supervisor has seen.
+    Unknown,
+    /// A rest: it was down, and is started by order.
+    Rest,
+    /// An end or a failed start.
+    End(RestartCause),
 }
 
 /// Settings that the code says for a child alone, if they differ from those in force. Without layers they never differ, and
@@ -131,6 +145,7 @@ impl ChildEntry {
             named: planned.named,
             asked_at: None,
             was_killed: false,
+            before: Before::Unknown,
             is_added,
             rare: None,
         })
@@ -285,6 +300,19 @@ impl ChildEntry {
             self.slot.dismiss();
         }
         self.slot.life().begin_to_drain(signals);
+    }
+
+    /// Counts the outcome of a start, if the start was a restart, and returns whether it was. `had_a_life`: some
+    /// incarnation had come up before.
+    pub(crate) fn count_restart(&mut self, had_a_life: bool) -> bool {
+        let cause = match std::mem::replace(&mut self.before, Before::Rest) {
+            Before::End(cause) => cause,
+            // Its supervisor was restarted, and the child with it.
+            Before::Unknown if had_a_life => RestartCause::TakenAlong,
+            Before::Unknown | Before::Rest => return false,
+        };
+        self.slot.note_restart(cause);
+        true
     }
 
     /// Remembers how the present attempt ended.

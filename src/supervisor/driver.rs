@@ -62,6 +62,8 @@ pub(crate) struct Driver {
     pub(super) orders_given: u64,
     /// The panic that has ended the driver: a bug of ours.
     pub(super) panic: Option<Panic>,
+    /// Whether the budget may have been charged since it was noted.
+    pub(super) is_charged: bool,
     /// The child that the supervisor gave up on, and why.
     pub(super) gave_up: Option<Arc<GaveUp>>,
     /// The first significant child that ended by a fault and was not restarted.
@@ -98,6 +100,7 @@ impl Driver {
             orders: HashMap::new(),
             orders_given: 0,
             panic: None,
+            is_charged: false,
             gave_up: None,
             significant_fault: None,
             is_killed: false,
@@ -176,6 +179,11 @@ impl Driver {
             }
         }
         self.testify(&Saying::Done, now);
+        if std::mem::take(&mut self.is_charged)
+            && let Some((left, restarts_max, within)) = self.machine.budget_left(now)
+        {
+            self.plan.slot.note_budget(left, restarts_max, within);
+        }
         self.set_timer();
         if let Some(watch) = &self.plan.watch {
             watch.worked(self.machine.poll_timeout());

@@ -109,10 +109,16 @@ fn of_leaf(child: &Child) -> Option<Idle> {
         }
         _ => None,
     };
+    let measured = match child.kind {
+        ChildKind::Thread => Some("a thread takes its messages itself, in its own code: measure there"),
+        ChildKind::Actor => Some("its messages are handed on to the actor at once"),
+        _ => None,
+    };
     let mailbox = leaf.is_given_in_vain.then_some("a partition is reached through the handle of all partitions");
     [
         ("drain", drain.filter(|_| child.drain)),
         ("idle_after", idle_after),
+        ("measured", measured.filter(|_| leaf.settings.is_measured)),
         ("redeliver", redeliver.filter(|_| leaf.redeliveries > 0)),
         ("mailbox", mailbox),
     ]

@@ -9,7 +9,9 @@ use crate::event::EventKind;
 use crate::log::{self, Aside};
 use crate::slot::fact::Fact;
 use crate::slot::kept::KeptInfo;
+use crate::slot::restarts::RestartCause;
 use crate::slot::status::ServiceState;
+use crate::supervisor::child_entry::Before;
 use crate::supervisor::driver::Driver;
 use crate::tree::paths::{name_of, path_of};
 
@@ -51,6 +53,16 @@ impl Driver {
         entry.set_ticket(None);
         entry.has_failed = false;
         let mut is_unready = false;
+        match fact {
+            // A restart may have been charged to the budget since the failure.
+            Fact::Started { generation, .. } => self.is_charged |= entry.count_restart(*generation > 1),
+            Fact::StartFailed { .. } => self.is_charged |= entry.count_restart(entry.generation() > 0),
+            Fact::Ignored(_) => {
+                entry.slot.note_no_start(false);
+                entry.before = Before::Rest;
+            }
+            _ => {}
+        }
         if let EventKind::Started { info, outage } = &mut kind {
             entry.set_info(info.clone());
             *outage = entry.slot.rose();
@@ -61,8 +73,17 @@ impl Driver {
         if let Some(exit) = exit {
             let is_start = matches!(fact, Fact::StartFailed { .. });
             is_as_ordered = entry.ends_as_ordered(exit);
+            match is_start {
+                true => entry.slot.note_no_start(true),
+                false => entry.slot.note_exit(exit.on()),
+            }
+            entry.before = Before::End(match is_as_ordered && exit_of_restart.is_none() {
+                true => RestartCause::TakenAlong,
+                false => RestartCause::Own(exit.on()),
+            });
             if !is_as_ordered && (exit.is_abnormal() || is_start) {
                 entry.slot.fell(is_start);
+                self.is_charged = true;
             }
             entry.ended(exit.clone());
             entry.control = None;
@@ -87,6 +108,9 @@ impl Driver {
     pub(super) fn report(&mut self, report: Report) {
         if let Report::SignificantEnded { child, exit, is_last } = report {
             return self.significant_ended(child, exit, is_last);
+        }
+        if let Report::GaveUp { .. } = &report {
+            self.plan.slot.note_gave_up();
         }
         if let Report::GaveUp { child, exit, reason, ends_tree } = &report
             && let Some(why) = self.link(*child, exit.clone(), *reason, *ends_tree)

@@ -104,6 +104,9 @@ impl Driver {
         if spec.is_some_and(|spec| spec.is_restarted_after(&Exit::Normal)) {
             signals.set_comes_back();
         }
+        if entry.slot.is_measured() {
+            signals.activity_or_new().set_measured();
+        }
         if policy.is_some_and(|policy| policy.reset_after_messages.is_some()) {
             entry.set_handled_before(entry.slot.accounting().handled);
         }

@@ -19,6 +19,7 @@ use crate::slot::erased::AnySlot;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::tree::lookup::{LookupError, slip};
 use crate::tree::paths::Paths;
+use crate::tree::templates::{Reading, TemplateId, Templates};
 
 /// In a directory of more paths than this, errors suggest no similar name.
 const SIMILAR_MAX: usize = 10_000;
@@ -44,6 +45,15 @@ pub enum ChildKind {
 }
 
 impl ChildKind {
+    /// Whether it has a mailbox.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn takes_messages(self) -> bool {
+        match self {
+            Self::Service | Self::Thread | Self::Actor => true,
+            Self::Task | Self::Supervisor | Self::Dynamic | Self::Partitioned => false,
+        }
+    }
+
     /// Whether it is a supervisor of any kind.
     pub fn is_supervisor(self) -> bool {
         match self {
@@ -88,13 +98,15 @@ pub(crate) type Facet = Arc<dyn Any + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Listed {
     pub(crate) kind: ChildKind,
+    /// The template to whose sums its counters belong.
+    pub(crate) template: TemplateId,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) facet: Option<Facet>,
 }
 
 impl Listed {
     fn entry(self, path: Arc<str>) -> DirectoryEntry {
-        let Self { kind, slot, facet: _ } = self;
+        let Self { kind, slot, template: _, facet: _ } = self;
         DirectoryEntry {
             path,
             kind,
@@ -108,6 +120,7 @@ impl Listed {
 #[derive(Default)]
 pub(crate) struct Directory {
     paths: Paths<Listed>,
+    pub(crate) templates: Templates,
     awaited: Mutex<Awaited>,
 }
 
@@ -133,7 +146,8 @@ struct Remembered {
 
 impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Facet>) {
-        let before = self.paths.insert(path, Listed { kind, slot, facet });
+        let listed = Listed { kind, template: TemplateId::OWN, slot, facet };
+        let before = self.paths.insert(path, listed, &self.templates);
         drop(before);
         self.wake_watchers(path);
     }
@@ -231,10 +245,18 @@ impl Directory {
         self.paths.contains(path) || self.completion(path).is_some()
     }
 
-    /// Takes this slot out, unless the path belongs to another one by now.
+    /// Takes this slot out, unless the path belongs to another one by now. Closes it after that, so that a look-up never
+    /// finds one that is gone.
     pub(crate) fn remove(&self, path: &str, slot: &Arc<dyn AnySlot>) {
-        let gone = self.paths.remove_if(path, |listed| Arc::ptr_eq(&listed.slot, slot));
+        let gone = self.paths.remove_if(path, |listed| Arc::ptr_eq(&listed.slot, slot), &self.templates);
+        slot.close(ServiceState::Gone);
+        self.templates.settle(slot);
         drop(gone);
+    }
+
+    /// Returns all children, in no order, and a reader of the totals of those that have left by that moment.
+    pub(crate) fn read(&self) -> (Vec<(Arc<str>, Listed)>, Reading<'_>) {
+        self.paths.all_with(|path, listed| (path.clone(), listed.clone()), || self.templates.begin_to_read())
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Listed> {
@@ -253,11 +275,15 @@ impl Directory {
         // The walk includes what is below a child that is no supervisor: it may have been one in an earlier
         // description.
         for (path, listed) in self.under(path) {
-            // The slot leaves the directory before it is closed, so that a look-up never finds one that is gone.
-            if state == ServiceState::Gone {
-                self.remove(&path, &listed.slot);
+            match state {
+                ServiceState::Gone => self.remove(&path, &listed.slot),
+                ServiceState::Waiting
+                | ServiceState::Starting
+                | ServiceState::Up
+                | ServiceState::Restarting
+                | ServiceState::Parked { .. }
+                | ServiceState::Down => listed.slot.close(state),
             }
-            listed.slot.close(state);
             has_required |= listed.slot.counts().is_some();
         }
         has_required
@@ -348,11 +374,13 @@ impl Directory {
         below.into_iter().filter_map(|path| Some((slip_of(&path)?, path))).min().map(|(_, path)| path)
     }
 
-    pub(crate) fn tables(&self) -> [(&'static str, usize); 3] {
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 4] {
         let listed = self.paths.len();
         let awaited = lock(&self.awaited);
         [
             ("directory", listed),
+            // The totals of templates stay, up to a limit of their own.
+            ("directory: services that leave", self.templates.leaving()),
             ("directory: awaited paths", awaited.paths.len()),
             ("directory: completed jobs", awaited.completed.len()),
         ]

@@ -1,11 +1,13 @@
 //! A running tree: looks up, watches, kills and shuts down its children.
 
 pub(crate) mod clock;
+pub(crate) mod counts;
 pub(crate) mod dead_letters;
 pub(crate) mod dependencies;
 pub(crate) mod directory;
 pub(crate) mod effect;
 pub(crate) mod ending;
+pub(crate) mod figures;
 pub(crate) mod in_force;
 pub(crate) mod inject;
 pub(crate) mod living;
@@ -25,6 +27,7 @@ pub(crate) mod shutdown;
 pub(crate) mod statements;
 pub(crate) mod stop_order;
 pub(crate) mod tables;
+pub(crate) mod templates;
 pub(crate) mod why;
 
 use std::fmt;
@@ -40,6 +43,7 @@ use crate::log::line;
 use crate::slot::erased::KillOutcome;
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
+use crate::slot::restarts::Restarts;
 use crate::slot::status::ServiceStatus;
 use crate::tree::dead_letters::DeadLetters;
 use crate::tree::directory::{ChildKind, DirectoryEntry};
@@ -97,7 +101,7 @@ impl Tree {
 
     /// The events of the tree from now on.
     pub fn events(&self) -> Events {
-        Events::new(self.shared.subscribe())
+        Events::new(self.shared.subscribe(), &self.shared.counts)
     }
 
     /// The messages that were accepted and will not be handled, from the first call of this method on. A message
@@ -241,6 +245,11 @@ impl Directory {
     /// The kind of the child with this path.
     pub fn kind(&self, path: &str) -> Option<ChildKind> {
         Some(self.shared.directory.get(path)?.kind)
+    }
+
+    /// Returns the restarts of the child with this path, of any kind: see [`Restarts`].
+    pub fn restarts(&self, path: &str) -> Option<Restarts> {
+        Some(self.shared.directory.get(path)?.slot.restarts())
     }
 
     /// Whether the tree was asked to end or is ending: see [`Tree::is_draining`]. A service gets the directory from

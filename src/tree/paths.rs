@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::base::thrift;
+use crate::tree::templates::Naming;
 
 /// Number of shards: a power of two.
 const SHARDS: usize = 16;
@@ -35,11 +36,26 @@ struct Shard<T>(RwLock<HashMap<Arc<str>, T>>);
 
 type Lists = HashMap<Arc<str>, Below>;
 
-#[derive(Default)]
 struct Below {
     /// The paths below. Some may be stale, and some may be there twice because they were stale.
     paths: Vec<Arc<str>>,
     removed: usize,
+    /// Rule by which these paths are grouped.
+    naming: Naming,
+}
+
+/// Groups of the listed values. It learns of each that is listed or removed, under the lock of the lists.
+pub(crate) trait Grouping<T> {
+    /// Returns the rule for the paths below this one.
+    fn naming(&self, path: &str, listed: &T) -> Naming;
+    /// Whether there may be paths below this one.
+    fn names_children(&self, listed: &T) -> bool;
+    /// Sets the group of a value that is about to be listed.
+    fn enters(&self, naming: Naming, path: &Arc<str>, listed: &mut T);
+    /// Notes that a value is listed in place of another one.
+    fn replaces(&self, path: &Arc<str>, before: &T, now: &mut T);
+    /// Notes that a value was removed.
+    fn leaves(&self, path: &str, listed: &T);
 }
 
 impl<T> Default for Paths<T> {
@@ -91,20 +107,49 @@ impl<T> Paths<T> {
     }
 
     /// Lists a value, and returns the one that was listed at this path before.
-    pub(crate) fn insert(&self, path: &Arc<str>, what: T) -> Option<T> {
+    pub(crate) fn insert(&self, path: &Arc<str>, what: T, groups: &impl Grouping<T>) -> Option<T> {
         let mut lists = self.lists_to_change();
-        let before = self.write(path).insert(path.clone(), what);
-        if let (None, Some(above)) = (&before, above(path)) {
-            match lists.get_mut(above) {
-                Some(below) => below.paths.push(path.clone()),
-                None => drop(lists.insert(above.into(), Below { paths: vec![path.clone()], removed: 0 })),
+        if groups.names_children(&what)
+            && let Some(below) = lists.get_mut(&**path)
+        {
+            // Paths below it are listed already. Later ones follow its present description.
+            below.naming = groups.naming(path, &what);
+        }
+        let Some(above) = above(path) else { return self.put(path, what, Naming::Own, groups) };
+        if let Some(below) = lists.get_mut(above) {
+            let before = self.put(path, what, below.naming, groups);
+            if before.is_none() {
+                below.paths.push(path.clone());
             }
+            return before;
+        }
+        let naming = self.read(above).get(above).map_or(Naming::Own, |listed| groups.naming(above, listed));
+        let before = self.put(path, what, naming, groups);
+        if before.is_none() {
+            lists.insert(above.into(), Below { paths: vec![path.clone()], removed: 0, naming });
+        }
+        before
+    }
+
+    fn put(&self, path: &Arc<str>, mut what: T, naming: Naming, groups: &impl Grouping<T>) -> Option<T> {
+        groups.enters(naming, path, &mut what);
+        let mut shard = self.write(path);
+        let before = shard.insert(path.clone(), what);
+        if let Some(before) = &before
+            && let Some(now) = shard.get_mut(path)
+        {
+            groups.replaces(path, before, now);
         }
         before
     }
 
     /// Removes and returns the value at this path, if it is the one that `is_meant` accepts.
-    pub(crate) fn remove_if(&self, path: &str, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
+    pub(crate) fn remove_if(
+        &self,
+        path: &str,
+        is_meant: impl FnOnce(&T) -> bool,
+        groups: &impl Grouping<T>,
+    ) -> Option<T> {
         let mut lists = self.lists_to_change();
         let gone = {
             let mut shard = self.write(path);
@@ -113,6 +158,9 @@ impl<T> Paths<T> {
             thrift::give_back(&mut shard);
             gone
         };
+        if let Some(gone) = &gone {
+            groups.leaves(path, gone);
+        }
         self.note_removed(&mut lists, path);
         gone
     }
@@ -126,6 +174,7 @@ impl<T> Paths<T> {
             if 2 * below.removed < below.paths.len() {
                 return;
             }
+            let naming = below.naming;
             let mut paths = std::mem::take(&mut below.paths);
             self.look(paths.len());
             paths.sort_unstable();
@@ -134,7 +183,7 @@ impl<T> Paths<T> {
             paths.retain(|path| self.contains(path) || lists.contains_key(path));
             if !paths.is_empty() {
                 paths.shrink_to(2 * paths.len());
-                lists.insert(up.into(), Below { paths, removed: 0 });
+                lists.insert(up.into(), Below { paths, removed: 0, naming });
                 return;
             }
             lists.remove(up);
@@ -193,14 +242,25 @@ impl<T: Clone> Paths<T> {
     }
 
     /// Returns all values, in no order.
-    pub(crate) fn all<R>(&self, mut take: impl FnMut(&Arc<str>, &T) -> R) -> Vec<R> {
-        let _still = self.lists();
+    pub(crate) fn all<R>(&self, take: impl FnMut(&Arc<str>, &T) -> R) -> Vec<R> {
+        self.all_with(take, || ()).0
+    }
+
+    /// Returns all values, and what `also` returns in the same hold of the lock of the lists.
+    pub(crate) fn all_with<R, A>(
+        &self,
+        mut take: impl FnMut(&Arc<str>, &T) -> R,
+        also: impl FnOnce() -> A,
+    ) -> (Vec<R>, A) {
+        let lists = self.lists();
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.0.read().unwrap_or_else(PoisonError::into_inner);
             all.extend(shard.iter().map(|(path, what)| take(path, what)));
         }
-        all
+        let also = also();
+        drop(lists);
+        (all, also)
     }
 
     /// Returns what `pick` takes of the values, in no order. They are seen at different moments: only one shard is locked
@@ -252,8 +312,30 @@ mod tests {
         paths.looks.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    struct NoGroups;
+
+    impl Grouping<()> for NoGroups {
+        fn naming(&self, _: &str, (): &()) -> Naming {
+            Naming::Own
+        }
+
+        fn names_children(&self, (): &()) -> bool {
+            true
+        }
+
+        fn enters(&self, _: Naming, _: &Arc<str>, (): &mut ()) {}
+
+        fn replaces(&self, _: &Arc<str>, (): &(), (): &mut ()) {}
+
+        fn leaves(&self, _: &str, (): &()) {}
+    }
+
     fn insert(paths: &Paths<()>, path: &str) {
-        paths.insert(&path.into(), ());
+        paths.insert(&path.into(), (), &NoGroups);
+    }
+
+    fn remove(paths: &Paths<()>, path: &str) {
+        paths.remove_if(path, |()| true, &NoGroups);
     }
 
     fn under(paths: &Paths<()>, path: &str) -> Vec<String> {
@@ -269,15 +351,15 @@ mod tests {
         assert_eq!(under(&paths, "app/a"), ["app/a/x/y", "app/a/x", "app/a"]);
         assert_eq!(under(&paths, "app").len(), 6);
         // A path that came again may be in the list twice.
-        paths.remove_if("app/b", |()| true);
+        remove(&paths, "app/b");
         insert(&paths, "app/b");
         assert_eq!(under(&paths, "app").len(), 6);
         // The paths below a path that is gone are still found from above.
-        paths.remove_if("app/a/x", |()| true);
-        paths.remove_if("app/a", |()| true);
+        remove(&paths, "app/a/x");
+        remove(&paths, "app/a");
         assert_eq!(under(&paths, "app/a"), ["app/a/x/y"]);
         for path in ["app/b", "app/ab", "app/a/x/y", "app"] {
-            paths.remove_if(path, |()| true);
+            remove(&paths, path);
         }
         assert!(paths.lists().is_empty() && paths.len() == 0);
     }
@@ -320,7 +402,7 @@ mod tests {
                 insert(&paths, &sub);
                 (0..10).for_each(|leaf| insert(&paths, &format!("{sub}/{leaf}")));
                 for path in under(&paths, &sub) {
-                    paths.remove_if(&path, |()| true);
+                    remove(&paths, &path);
                 }
             }
             looks_of(&paths) - before
@@ -336,7 +418,7 @@ mod tests {
             let paths = Paths::default();
             (0..others).for_each(|number| insert(&paths, &format!("app/pool/{number}")));
             for number in 0..others {
-                paths.remove_if(&format!("app/pool/{number}"), |()| true);
+                remove(&paths, &format!("app/pool/{number}"));
             }
             assert!(looks_of(&paths) < 5 * others, "{}", looks_of(&paths));
         }

@@ -22,6 +22,7 @@ use crate::slot::fact::Fact;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::tree::clock::Clock;
+use crate::tree::counts::Counts;
 use crate::tree::dead_letters::Queue;
 use crate::tree::dependencies::InForce;
 use crate::tree::directory::Directory;
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) stop_order: StopOrder,
     pub(crate) sweeps: Arc<Sweeps>,
     pub(crate) living: Living,
+    pub(crate) counts: Arc<Counts>,
 }
 
 impl Shared {
@@ -75,6 +77,7 @@ impl Shared {
             stop_order: StopOrder::default(),
             sweeps: Arc::default(),
             living: Living::default(),
+            counts: Arc::default(),
         })
     }
 
@@ -94,7 +97,6 @@ impl Shared {
     pub(crate) fn forget_slot(&self, path: &str, slot: &Arc<dyn AnySlot>) {
         self.forget_said(path);
         self.directory.remove(path, slot);
-        slot.close(ServiceState::Gone);
         if slot.counts().is_some() {
             self.required.wake();
         }
@@ -224,6 +226,10 @@ impl SlotTree for Shared {
     fn wants_letter(&self, reason: &DeadReason) -> Wanted {
         let level = Log::wants_letter(reason, self.ending.is_noting());
         Wanted { is_kept: reason.is_kept() && self.dead_letters.get().is_some(), level }
+    }
+
+    fn note_refused_by_gone(&self) {
+        self.counts.refused_by_gone.add(1);
     }
 
     fn log_letter(&self, notice: &Notice, level: Level) {

@@ -72,6 +72,11 @@ impl<T: Kind + fmt::Debug> Machine for T {
         self.at(now).in_line(attempt, is_in_line);
     }
 
+    fn budget_left(&self, now: Duration) -> Option<(u32, u32, Duration)> {
+        let meter = &self.core().meter;
+        meter.budget().left(meter.budget_time(now))
+    }
+
     fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) -> Result<(), SpecError> {
         Flags { intensity, ..Flags::default() }.check([])?;
         self.core_mut().meter.set_intensity(intensity);

@@ -326,6 +326,10 @@ pub trait Machine: Closed + fmt::Debug {
 
     // Questions.
 
+    /// Returns the restarts that the shared budget still forgives at `now`, and its limits: restarts and period. `None`
+    /// without a limit.
+    fn budget_left(&self, now: Duration) -> Option<(u32, u32, Duration)>;
+
     /// Whether the supervisor is ending or has ended: no child is started any more.
     fn is_ending(&self) -> bool;
 

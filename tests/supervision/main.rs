@@ -9,6 +9,7 @@ mod budget;
 mod budget_each;
 mod calls_at_random;
 mod calls_together;
+mod counted;
 mod dependencies;
 mod dynamic;
 mod dynamic_living;

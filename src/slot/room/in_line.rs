@@ -109,7 +109,10 @@ impl<M: Send + 'static> InLine<M> {
     /// Stops waiting for this reason, unless the outcome is there by now (invariant 2 of the wait).
     pub(crate) fn give_up(&mut self, refusal: Refusal) -> Result<(), Refused<M>> {
         let outcome = match self.slot.leave_line(&self.place) {
-            Some(envelope) => Err((refusal, envelope.message)),
+            Some(envelope) => {
+                self.slot.count_refusal(refusal);
+                Err((refusal, envelope.message))
+            }
             None => match self.place.look(Waker::noop()) {
                 Look::LetIn => Ok(()),
                 Look::Refused(refusal, envelope) => Err((refusal, envelope.message)),

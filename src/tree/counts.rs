@@ -1,0 +1,64 @@
+//! Counters of a tree as a whole: what no single service counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Acts of operators, in the order of the counters.
+pub(crate) const ACTS: [&str; 10] = [
+    "kill",
+    "restart",
+    "terminate",
+    "start",
+    "park",
+    "revive",
+    "replay",
+    "reload_policy",
+    "run_experiment",
+    "stop_experiment",
+];
+
+/// Counters of a tree. Each is raised at a rare event.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) reloads_applied: Count,
+    pub(crate) reloads_refused: Count,
+    /// Events that subscribers lost because they were too slow.
+    pub(crate) events_missed: Count,
+    /// Messages refused by services that are gone.
+    pub(crate) refused_by_gone: Count,
+    acts: [Acts; ACTS.len()],
+}
+
+#[derive(Debug, Default)]
+struct Acts {
+    done: Count,
+    refused: Count,
+}
+
+/// Counter that only rises.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counts {
+    /// Counts an act of an operator. An act with a word that is not in [`ACTS`] is not counted.
+    #[allow(dead_code, reason = "only the admin source carries acts out, and it is a feature")]
+    pub(crate) fn note_act(&self, act: &str, is_done: bool) {
+        let Some(place) = ACTS.iter().position(|known| *known == act) else { return };
+        let Acts { done, refused } = &self.acts[place];
+        if is_done { done.add(1) } else { refused.add(1) }
+    }
+
+    /// Returns each act with the numbers of those that were done and refused.
+    pub(crate) fn acts(&self) -> impl Iterator<Item = (&'static str, u64, u64)> + '_ {
+        ACTS.iter().zip(&self.acts).map(|(act, Acts { done, refused })| (*act, done.get(), refused.get()))
+    }
+}

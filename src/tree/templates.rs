@@ -1,0 +1,333 @@
+//! The counters of the services of a tree, added up by template.
+//!
+//! The template of a path is the path with `*` for each name that a dynamic or partitioned supervisor gave:
+//! `shop/sessions/4711` belongs to `shop/sessions/*`. A child that was described is its own template.
+//!
+//! A service that is removed from the directory adds its counters to the totals of its template. It does so when it has
+//! settled: it is gone, has nothing queued and nothing in hand. Until then it is on the list of those that leave, and
+//! its slot is read.
+//!
+//! Invariants:
+//! 1. A slot is either listed, or leaves, or is part of the totals. It changes from the first to the second under the
+//!    lock of the directory's lists, and from the second to the third under the lock of the state.
+//! 2. While a reader adds up, no slot becomes part of the totals. So a reader that has taken the listed slots and those
+//!    that leave, in one hold of both locks, counts each slot once. Its sums never fall from one read to the next.
+//! 3. Order of locking: the lists of the directory, the state, a slot. No slot is dropped under the lock of the state.
+//!
+//! Memory is bounded by [`TEMPLATES_MAX`] totals, and by the removed services that still have a message in hand.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use crate::base::sync::lock;
+use crate::slot::erased::{AnySlot, Standing};
+use crate::slot::status::ServiceState;
+use crate::slot::tally::{Look, Tally};
+use crate::tree::directory::{ChildKind, Listed};
+use crate::tree::paths::Grouping;
+
+/// Most templates with totals of their own. The ended services of all further ones share the template `other`.
+const TEMPLATES_MAX: usize = 10_000;
+
+/// Name of the template that stands for all further ones.
+pub(crate) const OTHER: &str = "other";
+
+/// Number of a template that has totals; zero for a child that is its own template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct TemplateId(u32);
+
+impl TemplateId {
+    pub(crate) const OWN: Self = Self(0);
+
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// Rule by which the children of a supervisor belong to templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// Each is its own template.
+    Own,
+    /// All have this template.
+    Shared(TemplateId),
+    /// The template of each is this one and the name of the child.
+    Below(TemplateId),
+}
+
+#[derive(Default)]
+pub(crate) struct Templates(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    numbers: HashMap<Arc<str>, TemplateId>,
+    /// The template with the number n is at place n - 1.
+    all: Vec<Template>,
+    leaving: VecDeque<Leaving>,
+    readers: usize,
+}
+
+#[derive(Clone)]
+struct Template {
+    name: Arc<str>,
+    kind: ChildKind,
+    ended: Tally,
+}
+
+/// Slot that has left the directory and has not settled.
+#[derive(Clone)]
+struct Leaving {
+    template: TemplateId,
+    slot: Arc<dyn AnySlot>,
+}
+
+impl State {
+    fn number(&mut self, name: &str, kind: ChildKind) -> TemplateId {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let name: Arc<str> = if self.all.len() < TEMPLATES_MAX { name.into() } else { OTHER.into() };
+        if let Some(other) = self.numbers.get(&name) {
+            return *other;
+        }
+        self.all.push(Template { name: name.clone(), kind, ended: Tally::default() });
+        let number = TemplateId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        self.numbers.insert(name, number);
+        number
+    }
+
+    fn template(&mut self, id: TemplateId) -> &mut Template {
+        &mut self.all[id.0 as usize - 1]
+    }
+
+    /// Adds the counters of a slot to the totals, if it has settled and no reader is at work.
+    fn settle(&mut self, place: usize) -> Option<Leaving> {
+        let leaving = self.leaving.get(place).filter(|_| self.readers == 0)?;
+        let Look { tally, state, .. } = leaving.slot.look();
+        let has_settled = state == ServiceState::Gone && tally.accounting.queued == 0 && tally.accounting.in_hand == 0;
+        if !has_settled {
+            return None;
+        }
+        let leaving = self.leaving.swap_remove_back(place)?;
+        leaving.slot.set_standing(Standing::Ended);
+        self.template(leaving.template).ended.add(&tally.for_good());
+        Some(leaving)
+    }
+}
+
+impl Templates {
+    /// Adds a removed and closed slot to the totals, if it has settled. Looks at one more that has left before.
+    pub(crate) fn settle(&self, slot: &Arc<dyn AnySlot>) {
+        let _settled = {
+            let mut state = lock(&self.0);
+            // It is nearly always the last.
+            let place = state.leaving.iter().rposition(|leaving| Arc::ptr_eq(&leaving.slot, slot));
+            (place.and_then(|place| state.settle(place)), state.settle(0))
+        };
+    }
+
+    /// Begins to read: takes the slots that leave. Called under the lock of the lists.
+    pub(crate) fn begin_to_read(&self) -> Reading<'_> {
+        let mut state = lock(&self.0);
+        state.readers += 1;
+        Reading { templates: self, leaving: state.leaving.iter().cloned().collect() }
+    }
+
+    /// Number of slots that have left and not settled.
+    pub(crate) fn leaving(&self) -> usize {
+        lock(&self.0).leaving.len()
+    }
+
+    /// Number of templates with totals, and of slots that have not settled.
+    #[cfg(test)]
+    fn sizes(&self) -> (usize, usize) {
+        let state = lock(&self.0);
+        (state.all.len(), state.leaving.len())
+    }
+
+    /// Takes a slot back that is listed once more.
+    #[cold]
+    fn readmit(&self, id: TemplateId, path: &str, kind: ChildKind, slot: &Arc<dyn AnySlot>) {
+        let _left = {
+            let mut state = lock(&self.0);
+            let standing = slot.standing();
+            slot.set_standing(Standing::Listed);
+            let place = state.leaving.iter().position(|leaving| Arc::ptr_eq(&leaving.slot, slot));
+            if standing == Standing::Ended {
+                let id = if id == TemplateId::OWN { state.number(path, kind) } else { id };
+                state.template(id).ended.subtract(&slot.look().tally.for_good());
+            }
+            place.and_then(|place| state.leaving.swap_remove_back(place))
+        };
+    }
+}
+
+/// Reader of the totals (invariant 2).
+pub(crate) struct Reading<'a> {
+    templates: &'a Templates,
+    leaving: Vec<Leaving>,
+}
+
+impl Reading<'_> {
+    /// Calls `with` for each template that has totals, with its number, kind and totals. Slots that leave are included.
+    pub(crate) fn totals(&self, mut with: impl FnMut(TemplateId, &Arc<str>, ChildKind, &Tally)) {
+        let all = lock(&self.templates.0).all.clone();
+        for (place, template) in (1..).zip(&all) {
+            with(TemplateId(place), &template.name, template.kind, &template.ended);
+        }
+        for Leaving { template, slot } in &self.leaving {
+            let Template { name, kind, .. } = &all[template.0 as usize - 1];
+            with(*template, name, *kind, &slot.look().tally);
+        }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let mut settled = Vec::new();
+        let mut state = lock(&self.templates.0);
+        state.readers -= 1;
+        for place in (0..state.leaving.len()).rev() {
+            settled.extend(state.settle(place));
+        }
+        drop(state);
+    }
+}
+
+impl Grouping<Listed> for Templates {
+    fn naming(&self, path: &str, supervisor: &Listed) -> Naming {
+        let id = supervisor.template;
+        match supervisor.kind {
+            ChildKind::Dynamic | ChildKind::Partitioned => {
+                let mut state = lock(&self.0);
+                let above: Arc<str> = if id == TemplateId::OWN { path.into() } else { state.template(id).name.clone() };
+                // The kind of its children is set when the first is listed.
+                Naming::Shared(state.number(&format!("{above}/*"), ChildKind::Service))
+            }
+            ChildKind::Service | ChildKind::Task | ChildKind::Thread | ChildKind::Actor | ChildKind::Supervisor => {
+                if id == TemplateId::OWN { Naming::Own } else { Naming::Below(id) }
+            }
+        }
+    }
+
+    fn names_children(&self, listed: &Listed) -> bool {
+        listed.kind.is_supervisor()
+    }
+
+    fn enters(&self, naming: Naming, path: &Arc<str>, listed: &mut Listed) {
+        listed.template = match naming {
+            Naming::Own => TemplateId::OWN,
+            Naming::Shared(id) => id,
+            Naming::Below(above) => {
+                let mut state = lock(&self.0);
+                let name = path.rsplit_once('/').map_or(&**path, |(_, name)| name);
+                let name = format!("{}/{name}", state.template(above).name);
+                state.number(&name, listed.kind)
+            }
+        };
+        if listed.slot.standing() != Standing::Listed {
+            self.readmit(listed.template, path, listed.kind, &listed.slot);
+        }
+    }
+
+    fn replaces(&self, path: &Arc<str>, before: &Listed, now: &mut Listed) {
+        if Arc::ptr_eq(&before.slot, &now.slot) {
+            // Its counters stay in the sums of one template.
+            now.template = before.template;
+        } else {
+            self.leaves(path, before);
+        }
+    }
+
+    fn leaves(&self, path: &str, listed: &Listed) {
+        let mut state = lock(&self.0);
+        let template = match listed.template {
+            TemplateId::OWN => state.number(path, listed.kind),
+            shared => {
+                state.template(shared).kind = listed.kind;
+                shared
+            }
+        };
+        listed.slot.set_standing(Standing::Leaving);
+        state.leaving.push_back(Leaving { template, slot: listed.slot.clone() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::*;
+    use crate::slot::Slot;
+    use crate::slot::consumer::SignalMask;
+    use crate::slot::erased::Ownership;
+    use crate::slot::settings::Settings;
+    use crate::slot::tests::signals;
+    use crate::tree::directory::Directory;
+
+    fn sum(directory: &Directory) -> (u64, u64, u64) {
+        let (listed, reading) = directory.read();
+        let mut sum = Tally::default();
+        reading.totals(|_, _, _, tally| sum.add(tally));
+        listed.iter().for_each(|(_, listed)| sum.add(&listed.slot.look().tally));
+        (sum.accounting.accepted, sum.accounting.crashed, sum.accounting.in_hand)
+    }
+
+    fn list(directory: &Directory, path: &str, slot: &Arc<dyn AnySlot>, kind: ChildKind) {
+        slot.set_path(&path.into());
+        directory.insert(&path.into(), kind, slot.clone(), None);
+    }
+
+    #[tokio::test]
+    async fn a_removed_slot_is_read_until_its_message_in_hand_is_settled() {
+        let directory = Directory::default();
+        let supervisor: Arc<dyn AnySlot> = Slot::<()>::new(Settings::default());
+        list(&directory, "app", &supervisor, ChildKind::Dynamic);
+        let slot = Slot::<u8>::new(Settings::default());
+        let (child, life) = (slot.clone() as Arc<dyn AnySlot>, signals(&slot));
+        list(&directory, "app/x", &child, ChildKind::Service);
+        assert!(slot.claim(&life));
+        slot.up(&life, true);
+        slot.push(1, crate::slot::IfFull::Refuse);
+        assert!(matches!(slot.poll_next(&life, SignalMask::Everything, true, &mut slot.freed()), Poll::Ready(_)));
+        directory.remove("app/x", &child);
+        assert_eq!((sum(&directory), child.standing()), ((1, 0, 1), Standing::Leaving));
+        // The end of a life settles its message, and the next read takes the counters over.
+        slot.end(&life, &regrow_supervisors::Exit::Killed);
+        assert_eq!(sum(&directory), (1, 1, 0));
+        assert_eq!((child.standing(), directory.templates.sizes()), (Standing::Ended, (1, 0)));
+        assert_eq!(sum(&directory), (1, 1, 0));
+        // A slot that is listed once more is counted once.
+        list(&directory, "app/x", &child, ChildKind::Service);
+        assert_eq!((sum(&directory), child.standing()), ((1, 1, 0), Standing::Listed));
+    }
+
+    #[test]
+    fn while_a_reader_is_at_work_no_slot_becomes_part_of_the_totals() {
+        let directory = Directory::default();
+        let slot = Slot::<u8>::new(Settings::default());
+        let child = slot.clone() as Arc<dyn AnySlot>;
+        list(&directory, "app", &child, ChildKind::Service);
+        slot.push(1, crate::slot::IfFull::Refuse);
+        let (listed, reading) = directory.read();
+        directory.remove("app", &child);
+        assert_eq!((listed.len(), child.standing()), (1, Standing::Leaving));
+        let mut totals = Tally::default();
+        reading.totals(|_, _, _, tally| totals.add(tally));
+        assert_eq!(totals, Tally::default(), "the listed slot has them");
+        drop(reading);
+        assert_eq!((child.standing(), sum(&directory)), (Standing::Ended, (1, 0, 0)));
+    }
+
+    #[test]
+    fn names_without_end_share_one_template_in_the_end() {
+        let directory = Directory::default();
+        for number in 0..TEMPLATES_MAX + 50 {
+            let child = Slot::<u8>::new(Settings::default()) as Arc<dyn AnySlot>;
+            let path = format!("app{number}");
+            list(&directory, &path, &child, ChildKind::Service);
+            directory.remove(&path, &child);
+        }
+        assert_eq!(directory.templates.sizes(), (TEMPLATES_MAX + 1, 0));
+    }
+}

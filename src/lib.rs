@@ -233,6 +233,8 @@ compile_error!(
     "regrow restarts services that panic, and `panic = \"abort\"` makes that impossible: build with `panic = \"unwind\"`"
 );
 
+#[cfg(feature = "admin")]
+pub mod admin;
 mod base;
 mod call;
 #[cfg(feature = "chaos")]

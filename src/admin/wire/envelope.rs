@@ -77,6 +77,8 @@ pub enum IssueCode {
     SchemaMismatch,
     /// The server was built without the feature that the request needs, or was given nothing to act on.
     NotAvailable,
+    /// The server has too many connections, or an experiment runs in this tree. Try again later.
+    Busy,
     /// The act was carried out and failed.
     ActFailed,
     /// The server met an error of its own.

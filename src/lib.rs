@@ -211,7 +211,8 @@
 //! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`); `request`, a call with one error for its fate and the service's own |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
-//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
+//! | `recorder/` | what happened to the children, as the events told it: two rings, one lock, and the tree as it was |
+//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), its history, readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
 //! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, what it asks about its tree (`observe`), what it keeps for the next one (`keep`), and its timers (`timers`); the trait, and the contract page; tasks that give a value |
 //! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream (`stream`) |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
@@ -255,6 +256,7 @@ pub mod otp;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod recipient;
+mod recorder;
 #[cfg(feature = "signal")]
 mod run;
 mod running_task;
@@ -344,7 +346,12 @@ pub use recipient::{Recipient, RecipientError};
 // A tree that runs: to look up, to look at, to end.
 pub use error::gave_up::GaveUp;
 pub use error::not_running::NotRunning;
+pub use event::act::{Act, ActKind, ActOutcome};
 pub use event::{Event, EventKind, Events, Lagged, Outage};
+pub use recorder::entry::{HistoryEntry, HistoryKind};
+pub use recorder::history::{History, RingBegins, WordCount};
+pub use recorder::rewind::{PastStatus, TooEarly};
+pub use recorder::state::HistoryState;
 pub use slot::accounting::Accounting;
 pub use slot::dead_letter::DeadReason;
 pub use slot::kept::KeptInfo;
@@ -353,6 +360,7 @@ pub use slot::status::{ServiceState, ServiceStatus};
 pub use tree::dead_letters::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, ReplayError, ReplayFailure};
 pub use tree::directory::{ChildKind, DirectoryEntry};
 pub use tree::ending::StopFailure;
+pub use tree::history::HistoryAfter;
 pub use tree::lookup::LookupError;
 pub use tree::readiness::{NotReadyError, ReadyError, Unready};
 pub use tree::report::{ShutdownReport, UncleanEnd};

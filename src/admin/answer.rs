@@ -100,6 +100,8 @@ fn status_of(code: IssueCode) -> StatusCode {
         IssueCode::TreeOver => StatusCode::GONE,
         IssueCode::NotAvailable => StatusCode::NOT_IMPLEMENTED,
         IssueCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        // A remark, and never a refusal.
+        IssueCode::LeftOut => StatusCode::OK,
         IssueCode::ActFailed | IssueCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -1,9 +1,31 @@
 //! The admin source: what an operator sees of running trees, and what an operator may do, over a unix socket.
 
-#[allow(dead_code, reason = "TEMP")]
+mod acts;
+mod answer;
+mod builder;
+mod door;
+pub(crate) mod experiments;
+mod record;
+mod reload;
+mod routes;
 pub(crate) mod row;
-#[allow(dead_code, reason = "TEMP")]
+mod schema;
+mod serve;
+mod settings;
+pub(crate) mod shown;
+mod snapshot;
+mod source;
+mod stream;
 pub(crate) mod template;
-#[allow(dead_code, reason = "TEMP")]
+mod token;
 pub(crate) mod viewer;
 pub mod wire;
+
+pub use builder::Admin;
+pub use door::Operator;
+pub use schema::schema;
+pub use serve::error::ListenError;
+pub use serve::listening::Listening;
+pub use token::{Token, TokenError};
+#[doc(inline)]
+pub use wire::greeting::Capability;

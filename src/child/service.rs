@@ -11,7 +11,8 @@ use crate::incarnation::maker::Describes;
 use crate::incarnation::redelivery::Redelivery;
 use crate::mailbox::{Mailbox, Reserved};
 use crate::slot::settings::{OnRestart, Overflow, Settings};
-use crate::slot::{Label, NoMessages, Slot};
+use crate::slot::wording::Wording;
+use crate::slot::{NoMessages, Slot};
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::Named;
 
@@ -27,7 +28,7 @@ pub struct ServiceChild<M: Send + 'static> {
     mailbox: Option<Mailbox<M>>,
     is_given_in_vain: bool,
     redelivery: Option<Redelivery<M>>,
-    label: Option<Label<M>>,
+    wording: Option<&'static Wording<M>>,
     maker: Arc<dyn Describes<M>>,
 }
 
@@ -43,14 +44,14 @@ impl<M: Send + 'static> ServiceChild<M> {
             mailbox: None,
             is_given_in_vain: false,
             redelivery: None,
-            label: None,
+            wording: None,
             maker: Arc::new(maker),
         }
     }
 
     /// Sets the function that names the child's messages in reports.
-    pub(super) fn label(mut self, label: Label<M>) -> Self {
-        self.label = Some(label);
+    pub(super) fn wording(mut self, wording: &'static Wording<M>) -> Self {
+        self.wording = Some(wording);
         self
     }
 
@@ -336,8 +337,8 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             }
             None => Slot::<M>::new(child.settings),
         };
-        if let Some(label) = child.label {
-            slot.set_label(label);
+        if let Some(wording) = child.wording {
+            slot.set_wording(wording);
         }
         if redelivery.is_some() {
             slot.set_can_repeat();

@@ -8,6 +8,7 @@
 //! | `state.rs` | the states that the events tell |
 //! | `entry.rs`, `history.rs` | what a reader gets |
 //! | `rewind.rs` | the tree as it was |
+//! | `follow.rs` | readers that wait for entries |
 //!
 //! Invariants:
 //! 1. Each event is one entry, noted before any subscriber can see it. So the entries in order are the events in order.
@@ -17,6 +18,7 @@
 //! 5. Nothing of the user's is dropped under the lock.
 
 pub(crate) mod entry;
+pub(crate) mod follow;
 pub(crate) mod history;
 mod noted;
 pub(crate) mod rewind;
@@ -30,6 +32,7 @@ use std::time::Duration;
 
 use crate::base::sync::lock;
 use crate::recorder::entry::HistoryKind;
+use crate::recorder::follow::Followers;
 use crate::recorder::history::{RingBegins, WordCount};
 use crate::recorder::noted::{Noted, Stamp};
 use crate::recorder::state::HistoryState;
@@ -40,7 +43,7 @@ pub(crate) const ENTRIES_MAX: usize = 4096;
 
 /// Recorder of one tree. It has no memory before the first entry.
 #[derive(Debug, Default)]
-pub(crate) struct Recorder(Mutex<Rings>);
+pub(crate) struct Recorder(Mutex<Rings>, Followers);
 
 #[derive(Debug, Default)]
 struct Rings {
@@ -68,6 +71,8 @@ struct Ring {
     entries: VecDeque<Noted>,
     /// The latest entry that made room: its number and its time.
     evicted: Option<(u64, u64)>,
+    /// Number of entries that made room.
+    evictions: u64,
 }
 
 impl Ring {
@@ -75,6 +80,7 @@ impl Ring {
         let evicted = if self.entries.len() < ENTRIES_MAX { None } else { self.entries.pop_front() };
         if let Some(evicted) = &evicted {
             self.evicted = Some((evicted.stamp.number(), evicted.at));
+            self.evictions += 1;
         }
         self.entries.push_back(noted);
         evicted
@@ -82,7 +88,7 @@ impl Ring {
 
     fn begins(&self) -> RingBegins {
         let (number, at) = self.evicted.unwrap_or_default();
-        RingBegins { seq: number.saturating_add(1), at: Duration::from_nanos(at), is_cut: self.evicted.is_some() }
+        RingBegins { seq: number.saturating_add(1), at: Duration::from_nanos(at), is_cut: self.evicted.is_some(), evicted: self.evictions }
     }
 
     /// Entries with a number after this one, oldest first.
@@ -93,6 +99,12 @@ impl Ring {
 }
 
 impl Recorder {
+    /// The readers that wait for entries.
+    #[cfg_attr(not(feature = "admin"), allow(dead_code, reason = "only the admin source follows, and it is a feature"))]
+    pub(crate) fn followers(&self) -> &Followers {
+        &self.1
+    }
+
     /// Notes an entry. `recorded` is the state of the child in its slot; `None` if it has none.
     pub(crate) fn note(
         &self,
@@ -121,6 +133,7 @@ impl Recorder {
         };
         // Invariant 5.
         drop(evicted);
+        self.1.wake();
     }
 
     /// Copies what is noted, from the entry after this number on.

@@ -125,6 +125,8 @@ pub(crate) struct Losses {
     pub(crate) fall: Option<Fall>,
     /// Figures of its saves, if it has a checkpoint.
     pub(crate) saves: Option<Arc<Saves>>,
+    /// Text of an incarnation about its state, for operators.
+    pub(crate) description: Option<Description>,
 }
 
 /// Failure that is not over yet.

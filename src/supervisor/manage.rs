@@ -24,7 +24,7 @@ use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome};
 use crate::supervisor::plan::{Known, Plan, Planned};
-#[cfg(feature = "policy")]
+#[cfg(any(feature = "admin", feature = "policy"))]
 use crate::supervisor::reconfigure::Configuration;
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
@@ -134,6 +134,13 @@ impl SupervisorHandle {
     pub(crate) async fn why_child(&self, name: &str) -> Result<Option<Grounds>, NotRunning> {
         let name = name.to_owned();
         self.read_in(move |driver| driver.why(&name)).await
+    }
+
+    /// Returns the settings in force for one child, and those of the code; `None` if this supervisor does not know it.
+    #[cfg(feature = "admin")]
+    pub(crate) async fn configuration(&self, name: &str) -> Result<Option<Configuration>, NotRunning> {
+        let name = name.to_owned();
+        self.read_in(move |driver| driver.configuration_of(&name)).await
     }
 
     /// Returns the settings in force for the children, and those of the code.

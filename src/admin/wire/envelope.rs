@@ -65,6 +65,8 @@ pub enum IssueCode {
     UnknownNumber,
     /// No service matches the filter.
     NothingMatches,
+    /// A remark beside the data: the answer would be too large, and something was left out of it.
+    LeftOut,
     /// The act does not apply to this kind of child, or to its state.
     NotApplicable,
     /// The generation that was meant is not the present one any more.

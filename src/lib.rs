@@ -151,13 +151,14 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `admin` | `regrow::admin`: running trees seen from outside, and acts on them, over a unix socket; dumps of a tree's history |
 //! | `macros` | `#[regrow::service]`, which makes messages and a typed client of the methods of a service |
 //! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
 //! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
 //! | `chaos` | experiments with faults, live and in virtual time |
 //! | `checkpoint` | `regrow::checkpoint`: state that survives the process, in files or in memory |
 //! | `checkpoint-sqlite` | a checkpoint store in SQLite, which is built from its C source; needs Rust 1.89 |
-//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `policy`, `chaos`, `checkpoint` and `otp` |
+//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `admin`, `policy`, `chaos`, `checkpoint` and `otp` |
 //! | `otp` | the player of OTP's scenarios, on the bare machines and live; `trace` is its old name |
 //! | `async-trait` | for programs in which something else turns on ractor's feature of that name, which changes ractor's traits for all |
 //! | `cluster` | the same for ractor's `cluster`. Other nodes see no actor that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message is serializable |
@@ -219,6 +220,7 @@
 //! | `child/` | how each kind of child is described |
 //! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
 //! | `checkpoint/` | state that survives the process. `store`, `contract/`: the contract of a store, and its tests; `files/`, `sqlite`, `memory`: the stores; `turns`, `blocking`: when and in which thread their work is done; `terms`: a store with its time limit. `claims`, `claimed`: the right of an incarnation to save. `typed`: the checkpoint of a service; `group/`: group commit; `state`, `json`: values and their encoding; `observed`: the seam for experiments |
+//! | `admin/` | trees seen from outside of them. `builder`, `source`, `door`: what is shown, and what is granted; `serve/`: sockets and connections; `routes/`: a file for each request; `wire/`: the data; `row`, `viewer`, `snapshot`, `record`: what is read of a tree; `dump/`: its history as a file |
 //! | `run/` | from a signal of the system to the exit status |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::admin::door::Door;
+use crate::admin::experiments::Experiments;
 use crate::admin::routes;
 use crate::admin::serve::error::ListenError;
 use crate::admin::serve::listening::Listening;
@@ -164,6 +165,12 @@ impl Admin {
     /// content, which a form of another page cannot send.
     pub fn router(&self) -> axum::Router {
         routes::router(self.door())
+    }
+
+    /// The experiments that clients may run.
+    #[allow(dead_code, reason = "only the room of experiments asks, and it is a feature")]
+    pub(crate) fn experiments(&self) -> &Experiments {
+        &self.source.experiments
     }
 
     fn door(&self) -> Arc<Door> {

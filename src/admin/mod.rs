@@ -4,6 +4,7 @@ mod acts;
 mod answer;
 mod builder;
 mod door;
+pub(crate) mod dump;
 pub(crate) mod experiments;
 mod record;
 mod reload;
@@ -23,6 +24,9 @@ pub mod wire;
 
 pub use builder::Admin;
 pub use door::Operator;
+pub use dump::entry::{DumpAct, DumpEntry, DumpExit};
+pub use dump::header::{DumpCount, DumpHeader, DumpRing};
+pub use dump::read::{Dump, DumpDamage, DumpError};
 pub use schema::schema;
 pub use serve::error::ListenError;
 pub use serve::listening::Listening;

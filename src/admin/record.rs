@@ -29,7 +29,7 @@ pub(crate) fn entry(entry: &HistoryEntry, boot: SystemTime) -> Entry {
         generation: entry.generation,
         before: state(entry.before),
         kind: entry.kind.word().into(),
-        cause: entry.kind.cause().map(|cause| cause.to_string()),
+        cause: entry.kind.cause().map(|cause| cause.word().into()),
         text: entry.kind.to_string(),
         is_failure: entry.kind.is_failure(),
         act: acted,

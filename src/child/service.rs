@@ -1,5 +1,6 @@
 //! Builders of children: one with a mailbox, and one without.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use crate::child::{Child, Factory, Leaf};
 use crate::incarnation::maker::Describes;
 use crate::incarnation::redelivery::Redelivery;
 use crate::mailbox::{Mailbox, Reserved};
+use crate::service::Service;
 use crate::slot::settings::{OnRestart, Overflow, Settings};
-use crate::slot::wording::Wording;
+use crate::slot::wording::{Aspect, Wording};
 use crate::slot::{NoMessages, Slot};
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::Named;
@@ -28,7 +30,7 @@ pub struct ServiceChild<M: Send + 'static> {
     mailbox: Option<Mailbox<M>>,
     is_given_in_vain: bool,
     redelivery: Option<Redelivery<M>>,
-    wording: Option<&'static Wording<M>>,
+    wording: Option<Wording<M>>,
     maker: Arc<dyn Describes<M>>,
 }
 
@@ -50,7 +52,7 @@ impl<M: Send + 'static> ServiceChild<M> {
     }
 
     /// Sets the function that names the child's messages in reports.
-    pub(super) fn wording(mut self, wording: &'static Wording<M>) -> Self {
+    pub(super) fn wording(mut self, wording: Wording<M>) -> Self {
         self.wording = Some(wording);
         self
     }
@@ -319,6 +321,14 @@ impl<M: Send + 'static> ServiceChild<M> {
     pub fn drain(mut self) -> Self {
         self.drain = true;
         self
+    }
+}
+
+/// Returns what the service `S` says about a message.
+pub(super) fn says<S: Service>(message: &S::Msg, aspect: Aspect) -> Option<Cow<'static, str>> {
+    match aspect {
+        Aspect::Label => S::label(message).map(Cow::Borrowed),
+        Aspect::Description => S::describe_message(message).map(Cow::Owned),
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `mod.rs` | the two rings, and the one lock over them |
+//! | `mod.rs` | the recorder: two rings under one lock |
+//! | `ring.rs` | one ring: what it keeps, and where it begins |
 //! | `noted.rs` | an entry as it is kept: 48 bytes, and what few entries need apart |
+//! | `slim.rs` | entries without error values, backtraces and very long texts |
 //! | `word.rs` | the kinds of entries, and what each does to the state of its child |
 //! | `state.rs` | the states that the events tell |
 //! | `entry.rs`, `history.rs` | what a reader gets |
@@ -22,24 +24,24 @@ pub(crate) mod follow;
 pub(crate) mod history;
 mod noted;
 pub(crate) mod rewind;
+mod ring;
+mod slim;
 pub(crate) mod state;
 pub(crate) mod word;
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::base::sync::lock;
-use crate::recorder::entry::HistoryKind;
+use crate::event::{EventKind, Outage};
+use crate::recorder::entry::{HistoryEntry, HistoryKind};
 use crate::recorder::follow::Followers;
 use crate::recorder::history::{RingBegins, WordCount};
 use crate::recorder::noted::{Noted, Stamp};
+use crate::recorder::ring::Ring;
 use crate::recorder::state::HistoryState;
 use crate::recorder::word::Word;
-
-/// Most entries of each ring.
-pub(crate) const ENTRIES_MAX: usize = 4096;
 
 /// Recorder of one tree. It has no memory before the first entry.
 #[derive(Debug, Default)]
@@ -66,38 +68,6 @@ impl Default for Counts {
     }
 }
 
-#[derive(Debug, Default)]
-struct Ring {
-    entries: VecDeque<Noted>,
-    /// The latest entry that made room: its number and its time.
-    evicted: Option<(u64, u64)>,
-    /// Number of entries that made room.
-    evictions: u64,
-}
-
-impl Ring {
-    fn push(&mut self, noted: Noted) -> Option<Noted> {
-        let evicted = if self.entries.len() < ENTRIES_MAX { None } else { self.entries.pop_front() };
-        if let Some(evicted) = &evicted {
-            self.evicted = Some((evicted.stamp.number(), evicted.at));
-            self.evictions += 1;
-        }
-        self.entries.push_back(noted);
-        evicted
-    }
-
-    fn begins(&self) -> RingBegins {
-        let (number, at) = self.evicted.unwrap_or_default();
-        RingBegins { seq: number.saturating_add(1), at: Duration::from_nanos(at), is_cut: self.evicted.is_some(), evicted: self.evictions }
-    }
-
-    /// Entries with a number after this one, oldest first.
-    fn after(&self, number: u64) -> impl Iterator<Item = &Noted> {
-        let first = self.entries.partition_point(|noted| noted.stamp.number() <= number);
-        self.entries.range(first..)
-    }
-}
-
 impl Recorder {
     /// The readers that wait for entries.
     #[cfg_attr(not(feature = "admin"), allow(dead_code, reason = "only the admin source follows, and it is a feature"))]
@@ -105,31 +75,57 @@ impl Recorder {
         &self.1
     }
 
-    /// Notes an entry. `recorded` is the state of the child in its slot; `None` if it has none.
+    /// Notes an event. `recorded` is the state of the child in its slot; `None` if it has none.
     pub(crate) fn note(
         &self,
         recorded: Option<&AtomicU8>,
         at: Duration,
-        path: Arc<str>,
+        path: &Arc<str>,
+        generation: u64,
+        event: &EventKind,
+    ) {
+        let more = if noted::is_said(event) { None } else { Some(slim::slim_event(event.clone())) };
+        let more = more.map(|event| Arc::new(HistoryKind::Event(event)));
+        let noted = Noted { path: path.clone(), at: nanoseconds(at), stamp: Stamp::default(), generation, more };
+        self.push(recorded, Word::of_event(event), noted, noted::outage(event));
+    }
+
+    /// Notes a fact that is no event.
+    pub(crate) fn note_fact(
+        &self,
+        recorded: &AtomicU8,
+        at: Duration,
+        path: &Arc<str>,
         generation: u64,
         kind: HistoryKind,
     ) {
-        let at = nanoseconds(at);
-        let (word, more) = noted::shorten(kind);
+        let word = Word::of(&kind);
+        let more = match kind {
+            HistoryKind::TreeUp | HistoryKind::Lost => None,
+            HistoryKind::TreeOver { exit } => Some(Arc::new(HistoryKind::TreeOver { exit: slim::slim_exit(exit) })),
+            HistoryKind::Event(event) => return self.note(Some(recorded), at, path, generation, &event),
+        };
+        let noted = Noted { path: path.clone(), at: nanoseconds(at), stamp: Stamp::default(), generation, more };
+        self.push(Some(recorded), word, noted, None);
+    }
+
+    fn push(&self, recorded: Option<&AtomicU8>, word: Word, mut noted: Noted, outage: Option<Outage>) {
         let evicted = {
             let mut rings = lock(&self.0);
             let rings = &mut *rings;
             rings.number += 1;
-            rings.latest = rings.latest.max(at);
+            // Invariant 3.
+            rings.latest = rings.latest.max(noted.at);
+            noted.at = rings.latest;
             rings.counts.0[word as usize] += 1;
-            // Invariant 2: only this lock orders the writers, and a reader reads the state before the rings.
+            // Invariant 2: this lock orders the writers, and a reader reads the state before the rings.
             let before = recorded.map_or(HistoryState::Absent as u8, |recorded| recorded.load(Ordering::Relaxed));
             if let (Some(recorded), Some(after)) = (recorded, word.after()) {
                 recorded.store(after as u8, Ordering::Relaxed);
             }
-            let stamp = Stamp::new(rings.number, word, before);
-            let noted = Noted { path, at: rings.latest, stamp, generation, more };
-            if word.is_failure() { rings.failures.push(noted) } else { rings.ordinary.push(noted) }
+            noted.stamp = Stamp::new(rings.number, word, before);
+            let ring = if word.is_failure() { &mut rings.failures } else { &mut rings.ordinary };
+            ring.push(noted, outage)
         };
         // Invariant 5.
         drop(evicted);
@@ -138,10 +134,8 @@ impl Recorder {
 
     /// Copies what is noted, from the entry after this number on.
     pub(crate) fn copy_after(&self, number: u64) -> Copied {
-        let (failures, ordinary, copied) = {
+        let (mut entries, ordinary, copied) = {
             let rings = lock(&self.0);
-            let failures: Vec<Noted> = rings.failures.after(number).cloned().collect();
-            let ordinary: Vec<Noted> = rings.ordinary.after(number).cloned().collect();
             let counts = Word::ALL.iter().zip(rings.counts.0).filter(|(_, count)| *count > 0);
             let counts = counts.map(|(word, count)| WordCount { kind: word.name(), cause: word.cause(), count });
             let copied = Copied {
@@ -151,16 +145,19 @@ impl Recorder {
                 counts: counts.collect(),
                 latest: rings.number,
             };
-            (failures, ordinary, copied)
+            (rings.failures.copy_after(number), rings.ordinary.copy_after(number), copied)
         };
-        Copied { entries: merge(failures, ordinary), ..copied }
+        // Two runs that are in order: the sort finds them and merges them.
+        entries.extend(ordinary);
+        entries.sort_by_key(|(noted, _)| noted.stamp.number());
+        Copied { entries, ..copied }
     }
 }
 
 /// What a reader copies out of the rings.
 pub(crate) struct Copied {
     /// Oldest first.
-    entries: Vec<Noted>,
+    entries: Vec<(Noted, Option<Outage>)>,
     pub(crate) failures: RingBegins,
     pub(crate) ordinary: RingBegins,
     pub(crate) counts: Vec<WordCount>,
@@ -170,20 +167,12 @@ pub(crate) struct Copied {
 
 impl Copied {
     /// Takes the entries out, oldest first.
-    pub(crate) fn take_entries(&mut self) -> Vec<entry::HistoryEntry> {
-        std::mem::take(&mut self.entries).into_iter().map(Noted::entry).collect()
+    pub(crate) fn take_entries(&mut self) -> Vec<HistoryEntry> {
+        std::mem::take(&mut self.entries).into_iter().map(|(noted, outage)| noted.entry(outage)).collect()
     }
 }
 
-fn merge(failures: Vec<Noted>, ordinary: Vec<Noted>) -> Vec<Noted> {
-    let mut merged = failures;
-    merged.extend(ordinary);
-    // Two runs that are in order: the sort finds them and merges them.
-    merged.sort_by_key(|noted| noted.stamp.number());
-    merged
-}
-
-/// A tree runs for less than the 584 years that these nanoseconds count.
+/// Nanoseconds of a time. A tree runs for less than the 584 years after which they begin again.
 fn nanoseconds(at: Duration) -> u64 {
-    at.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(at.subsec_nanos()))
+    at.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(at.subsec_nanos()))
 }

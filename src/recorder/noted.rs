@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regrow_supervisors::Exit;
 
-use crate::event::EventKind;
+use crate::event::{EventKind, Outage};
 use crate::recorder::entry::{HistoryEntry, HistoryKind};
 use crate::recorder::state::HistoryState;
 use crate::recorder::word::Word;
@@ -25,7 +25,7 @@ pub(super) struct Noted {
 const _: () = assert!(size_of::<Noted>() == 48);
 
 /// Number of an entry (48 bits), its word (8 bits) and the state before it (8 bits).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Stamp(u64);
 
 impl Stamp {
@@ -49,10 +49,11 @@ impl Stamp {
 }
 
 impl Noted {
-    pub(super) fn entry(self) -> HistoryEntry {
+    /// The entry for a reader. `outage`: the one that was kept apart.
+    pub(super) fn entry(self, outage: Option<Outage>) -> HistoryEntry {
         let kind = match self.more {
             Some(more) => Arc::unwrap_or_clone(more),
-            None => restore(self.stamp.word()),
+            None => restore(self.stamp.word(), outage),
         };
         HistoryEntry {
             seq: self.stamp.number(),
@@ -65,27 +66,43 @@ impl Noted {
     }
 }
 
-/// The word of an entry, and its kind if the word does not say everything.
-pub(super) fn shorten(kind: HistoryKind) -> (Word, Option<Arc<HistoryKind>>) {
-    let word = Word::of(&kind);
-    let is_said = match &kind {
-        HistoryKind::Event(EventKind::Started { info, outage }) => info.is_none() && outage.is_none(),
-        HistoryKind::Event(EventKind::Exited { exit }) => matches!(exit, Exit::Normal | Exit::Shutdown | Exit::Killed),
-        HistoryKind::Event(
-            EventKind::Ignored | EventKind::Abandoned | EventKind::Waiting | EventKind::Down | EventKind::Gone,
-        )
-        | HistoryKind::TreeUp
-        | HistoryKind::Lost => true,
-        HistoryKind::Event(_) | HistoryKind::TreeOver { .. } => false,
-    };
-    (word, if is_said { None } else { Some(Arc::new(kind)) })
+/// Whether the word of an event says everything.
+pub(super) fn is_said(event: &EventKind) -> bool {
+    match event {
+        EventKind::Started { info, .. } => info.is_none(),
+        EventKind::Exited { exit } => matches!(exit, Exit::Normal | Exit::Shutdown | Exit::Killed),
+        EventKind::Ignored | EventKind::Abandoned | EventKind::Waiting | EventKind::Down | EventKind::Gone => true,
+        EventKind::StartFailed { .. }
+        | EventKind::ShutdownError { .. }
+        | EventKind::Delayed { .. }
+        | EventKind::TooManyFailures { .. }
+        | EventKind::KeptSetAside { .. }
+        | EventKind::Renewed { .. }
+        | EventKind::DependencyGone { .. }
+        | EventKind::Parked { .. }
+        | EventKind::Overdue { .. }
+        | EventKind::Overran { .. }
+        | EventKind::RestartOrdered { .. }
+        | EventKind::Blocks { .. }
+        | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. }
+        | EventKind::Acted { .. } => false,
+    }
 }
 
-/// The kind that a word alone says.
-fn restore(word: Word) -> HistoryKind {
+/// The outage that a start ends, if its word says everything else. The ring keeps it apart.
+pub(super) fn outage(event: &EventKind) -> Option<Outage> {
+    match event {
+        EventKind::Started { info: None, outage } => *outage,
+        _ => None,
+    }
+}
+
+/// The kind that a word says, with an outage that was kept apart.
+fn restore(word: Word, outage: Option<Outage>) -> HistoryKind {
     let exited = |exit| HistoryKind::Event(EventKind::Exited { exit });
     match word {
-        Word::Started => HistoryKind::Event(EventKind::Started { info: None, outage: None }),
+        Word::Started => HistoryKind::Event(EventKind::Started { info: None, outage }),
         Word::ExitedNormal => exited(Exit::Normal),
         Word::ExitedShutdown => exited(Exit::Shutdown),
         Word::ExitedKilled => exited(Exit::Killed),

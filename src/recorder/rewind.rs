@@ -44,18 +44,18 @@ impl fmt::Display for TooEarly {
 impl std::error::Error for TooEarly {}
 
 /// The part of an entry that matters for the states.
-pub(crate) struct Step<'a> {
-    pub(crate) path: &'a Arc<str>,
+pub(crate) struct Step {
+    pub(crate) path: Arc<str>,
     pub(crate) generation: u64,
     pub(crate) before: HistoryState,
     /// `None`: the state stays as it is.
     pub(crate) after: Option<HistoryState>,
 }
 
-impl<'a> Step<'a> {
-    pub(crate) fn of(entry: &'a HistoryEntry) -> Self {
+impl Step {
+    pub(crate) fn of(entry: &HistoryEntry) -> Self {
         let HistoryEntry { path, generation, before, kind, .. } = entry;
-        Self { path, generation: *generation, before: *before, after: kind.after() }
+        Self { path: path.clone(), generation: *generation, before: *before, after: kind.after() }
     }
 
     /// Generation of the child before this entry: an entry that says that it is up begins a generation.
@@ -67,15 +67,16 @@ impl<'a> Step<'a> {
 
 type States = BTreeMap<Arc<str>, (HistoryState, u64)>;
 
-fn redo(states: &mut States, step: &Step<'_>) {
+fn redo(states: &mut States, step: Step) {
     if let Some(after) = step.after {
-        states.insert(step.path.clone(), (after, step.generation));
+        states.insert(step.path, (after, step.generation));
     }
 }
 
-fn undo(states: &mut States, step: &Step<'_>) {
+fn undo(states: &mut States, step: Step) {
     if step.after.is_some() {
-        states.insert(step.path.clone(), (step.before, step.generation_before()));
+        let generation = step.generation_before();
+        states.insert(step.path, (step.before, generation));
     }
 }
 
@@ -85,21 +86,17 @@ fn states(statuses: &[PastStatus]) -> States {
 
 /// The present, from what the directory listed and from all entries, oldest first. An entry that was noted after the
 /// directory was read says more than the directory.
-pub(crate) fn present<'a>(listed: Vec<PastStatus>, entries: impl Iterator<Item = Step<'a>>) -> Vec<PastStatus> {
+pub(crate) fn present(listed: Vec<PastStatus>, entries: impl Iterator<Item = Step>) -> Vec<PastStatus> {
     let mut states = states(&listed);
     drop(listed);
-    entries.for_each(|step| redo(&mut states, &step));
+    entries.for_each(|step| redo(&mut states, step));
     as_list(states)
 }
 
 /// The tree before these entries, newest first. `is_over`: the tree was over by then.
-pub(crate) fn rewind<'a>(
-    present: &[PastStatus],
-    undone: impl Iterator<Item = Step<'a>>,
-    is_over: bool,
-) -> Vec<PastStatus> {
+pub(crate) fn rewind(present: &[PastStatus], undone: impl Iterator<Item = Step>, is_over: bool) -> Vec<PastStatus> {
     let mut states = states(present);
-    undone.for_each(|step| undo(&mut states, &step));
+    undone.for_each(|step| undo(&mut states, step));
     shown(states, is_over)
 }
 

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 #[non_exhaustive]
 #[repr(u8)]
 pub enum HistoryState {
-    /// There is no such child yet.
-    Absent,
     /// It was described with its supervisor and has never been up, or it waits for services that it depends on.
     Waiting,
+    /// There is no such child yet.
+    Absent,
     /// An incarnation is up.
     Up,
     /// The last incarnation has ended, or a start has failed, and nothing was told since.
@@ -30,7 +30,7 @@ pub enum HistoryState {
 impl HistoryState {
     /// All states, each in the place of its number.
     pub const ALL: [Self; 7] =
-        [Self::Absent, Self::Waiting, Self::Up, Self::Restarting, Self::Parked, Self::Down, Self::Gone];
+        [Self::Waiting, Self::Absent, Self::Up, Self::Restarting, Self::Parked, Self::Down, Self::Gone];
 
     /// Returns one word for the state, the same in dumps and queries.
     pub fn word(self) -> &'static str {
@@ -56,12 +56,9 @@ impl HistoryState {
     }
 }
 
-/// Notes that a child was described with its supervisor, which now begins a life. A child that was there before keeps its
-/// state until an event tells another one.
-pub(crate) fn described(recorded: &AtomicU8) {
-    if !HistoryState::from_byte(recorded.load(Ordering::Relaxed)).is_there() {
-        recorded.store(HistoryState::Waiting as u8, Ordering::Relaxed);
-    }
+/// Notes that a child is to be added at run time. Until it is up there is none.
+pub(crate) fn is_added(recorded: &AtomicU8) {
+    recorded.store(HistoryState::Absent as u8, Ordering::Relaxed);
 }
 
 impl fmt::Display for HistoryState {

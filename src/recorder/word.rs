@@ -86,7 +86,7 @@ impl Word {
         }
     }
 
-    fn of_event(event: &EventKind) -> Self {
+    pub(super) fn of_event(event: &EventKind) -> Self {
         match event {
             EventKind::Started { .. } => Self::Started,
             EventKind::StartFailed { .. } => Self::StartFailed,

@@ -76,7 +76,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use tokio::sync::{Notify, watch};
 
 use crate::base::sync::lock;
-use crate::base::{panics, sweep};
+use crate::base::sweep;
 use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::{DeadReason, Notice};
@@ -102,7 +102,7 @@ pub(crate) struct Slot<M> {
     /// Made when a task first follows the status, or waits for the slot to be free.
     notifiers: OnceLock<Box<Notifiers>>,
     /// Names and describes a message in the words of its service.
-    wording: OnceLock<&'static Wording<M>>,
+    wording: OnceLock<Wording<M>>,
     /// Whether its messages can be delivered twice.
     can_repeat: std::sync::atomic::AtomicBool,
     /// Whether an experiment counts the outcomes of its calls.

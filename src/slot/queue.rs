@@ -28,6 +28,7 @@ use crate::slot::in_hand::{Beside, Tries};
 use crate::slot::kept::Heir;
 use crate::slot::line::Line;
 use crate::slot::saves::Saves;
+use crate::slot::wording::Description;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};

@@ -1,6 +1,7 @@
 //! What a service says about its messages and its state, for operators.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::base::panics;
@@ -10,12 +11,16 @@ use crate::slot::Slot;
 /// Longest text of a service about its state, in bytes. The rest is cut off.
 const DESCRIPTION_MAX: usize = 4096;
 
-/// Functions of a service that name and describe a message.
-pub(crate) struct Wording<M> {
-    /// Names a message by its kind.
-    pub(crate) label: fn(&M) -> Option<&'static str>,
-    /// Describes a message to an operator.
-    pub(crate) describe: fn(&M) -> Option<String>,
+/// Function of a service that speaks about a message: one pointer for both aspects, since each slot has it.
+pub(crate) type Wording<M> = fn(&M, Aspect) -> Option<Cow<'static, str>>;
+
+/// What a service is asked about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aspect {
+    /// Its name, a constant.
+    Label,
+    /// Its description, for an operator.
+    Description,
 }
 
 /// Text of an incarnation about its state.
@@ -26,21 +31,24 @@ pub(crate) struct Description {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    /// Sets the functions of the service. Only the first call has an effect.
-    pub(crate) fn set_wording(&self, wording: &'static Wording<M>) {
+    /// Sets the function of the service. Only the first call has an effect.
+    pub(crate) fn set_wording(&self, wording: Wording<M>) {
         let _ = self.wording.set(wording);
     }
 
     /// Returns the label of a message. One that panics counts as none.
     pub(super) fn label_of(&self, message: &M) -> Option<&'static str> {
         let wording = self.wording.get()?;
-        panics::catch(|| (wording.label)(message)).unwrap_or(None)
+        match panics::catch(|| wording(message, Aspect::Label)).unwrap_or(None) {
+            Some(Cow::Borrowed(label)) => Some(label),
+            Some(Cow::Owned(_)) | None => None,
+        }
     }
 
     /// Describes a message, if its service does. A description that panics counts as none.
     pub(super) fn describe_message(&self, message: &dyn Any) -> Option<String> {
         let (wording, message) = (self.wording.get()?, message.downcast_ref::<M>()?);
-        panics::catch(|| (wording.describe)(message)).unwrap_or(None)
+        panics::catch(|| wording(message, Aspect::Description)).unwrap_or(None).map(Cow::into_owned)
     }
 
     /// Keeps what an incarnation says about its state.

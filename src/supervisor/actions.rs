@@ -15,6 +15,7 @@ use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::start::Spawning;
 use crate::supervisor::testimony::Saying;
+use crate::tree::Directory;
 use crate::tree::report::ShutdownReport;
 
 /// The outcome of an action.
@@ -152,6 +153,9 @@ impl Driver {
             self.shared.end();
             let report = ShutdownReport::new(self.plan.path.clone(), exit.clone(), self.shared.ending.notes());
             report.log(self.parent.was_up());
+            if let Some(at_end) = &self.shared.options_in_force.at_end {
+                at_end.is_over(&Directory { shared: self.shared.clone() }, &report);
+            }
         }
         self.parent.tell_end(exit, self.gave_up.clone());
     }

@@ -19,7 +19,6 @@ use tokio::task::AbortHandle;
 use crate::base::wake::Wake;
 use crate::base::{background, thrift};
 use crate::error::gave_up::GaveUp;
-use crate::recorder::state;
 use crate::slot::erased::Supervision;
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
@@ -112,9 +111,7 @@ impl Driver {
             unreachable!("the plan was checked, and so is what replaces its budget: {error}");
         }
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
-        state::described(driver.plan.slot.recorded());
         for ((key, planned), own) in keys.into_iter().zip(&plan.children).zip(own) {
-            state::described(planned.slot().recorded());
             driver.children.insert(key, ChildEntry::new(planned, false, own));
             driver.supervisors += usize::from(planned.is_supervisor());
             driver.prepare(key);

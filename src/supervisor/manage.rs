@@ -24,7 +24,7 @@ use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome};
 use crate::supervisor::plan::{Known, Plan, Planned};
-#[cfg(any(feature = "admin", feature = "policy"))]
+#[cfg(feature = "policy")]
 use crate::supervisor::reconfigure::Configuration;
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
@@ -137,7 +137,7 @@ impl SupervisorHandle {
     }
 
     /// Returns the settings in force for one child, and those of the code; `None` if this supervisor does not know it.
-    #[cfg(feature = "admin")]
+    #[cfg(all(feature = "admin", feature = "policy"))]
     pub(crate) async fn configuration(&self, name: &str) -> Result<Option<Configuration>, NotRunning> {
         let name = name.to_owned();
         self.read_in(move |driver| driver.configuration_of(&name)).await

@@ -45,10 +45,10 @@ impl Driver {
     #[allow(dead_code, reason = "only the admin source asks, and it is a feature")]
     pub(crate) fn configuration_of(&self, name: &str) -> Option<Configuration> {
         let key = self.machine.find(name)?;
-        self.configured(key, self.children.get(&key)?)
+        self.configuration(key, self.children.get(&key)?)
     }
 
-    fn configured(&self, key: ChildKey, entry: &ChildEntry) -> Option<Configuration> {
+    fn configuration(&self, key: ChildKey, entry: &ChildEntry) -> Option<Configuration> {
         let spec = self.machine.spec(key)?.clone();
         let is_supervisor = entry.kind.is_supervisor();
         let mailbox = (!is_supervisor).then(|| entry.slot.settings());
@@ -64,7 +64,7 @@ impl Driver {
         let bare = |group| Coded::of_group(self.plan.name(), group);
         let (path, coded) = (self.plan.path.clone(), bare(self.plan.group()));
         let own = Configuration { path, coded, now: bare(self.group).own };
-        self.children.iter().filter_map(|(key, entry)| self.configured(*key, entry)).chain([own]).collect()
+        self.children.iter().filter_map(|(key, entry)| self.configuration(*key, entry)).chain([own]).collect()
     }
 }
 

@@ -68,7 +68,7 @@ impl Shared {
     /// Notes what is no event.
     pub(crate) fn record(&self, path: &Arc<str>, slot: &dyn AnySlot, kind: HistoryKind) {
         let generation = slot.status().generation;
-        self.recorder.note(Some(slot.recorded()), self.clock.now(), path.clone(), generation, kind);
+        self.recorder.note_fact(slot.recorded(), self.clock.now(), path, generation, kind);
     }
 
     fn history(&self) -> History {

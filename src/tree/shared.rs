@@ -225,10 +225,10 @@ impl Shared {
             self.log.forget(path);
         }
         let generation = generation();
+        self.recorder.note(recorded, now, path, generation, &kind);
         if !is_logged && sender.is_none() {
-            return self.recorder.note(recorded, now, path.clone(), generation, HistoryKind::Event(kind));
+            return;
         }
-        self.recorder.note(recorded, now, path.clone(), generation, HistoryKind::Event(kind.clone()));
         let event = Event { path: path.clone(), generation, kind };
         if is_logged {
             self.log.event(&event, level, &aside());

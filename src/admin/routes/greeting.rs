@@ -24,12 +24,16 @@ pub(super) async fn greet(State(door): State<Arc<Door>>) -> Answer<Greeting> {
         now_ms: row::now_ms(),
         trees,
         capabilities: door.granted().iter().copied().collect(),
-        parts: parts(),
+        parts: parts(&door),
     }))
 }
 
-/// The parts of regrow that are compiled in.
-fn parts() -> Vec<String> {
-    let all = [("policy", cfg!(feature = "policy")), ("chaos", cfg!(feature = "chaos")), ("checkpoint", cfg!(feature = "checkpoint"))];
+/// The parts of regrow that are compiled in, and that the program gave to this source.
+fn parts(door: &Door) -> Vec<String> {
+    let all = [
+        ("policy", cfg!(feature = "policy")),
+        ("checkpoint", cfg!(feature = "checkpoint")),
+        ("chaos", door.source.experiments.are_allowed()),
+    ];
     all.into_iter().filter(|(_, is_in)| *is_in).map(|(name, _)| name.into()).collect()
 }

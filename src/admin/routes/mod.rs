@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +23,7 @@ use axum::routing::{delete, get, post};
 
 use crate::admin::answer::Refused;
 use crate::admin::door::Door;
-use crate::admin::schema;
+use crate::admin::schema::schema;
 use crate::admin::wire::SCHEMA;
 use crate::admin::wire::envelope::IssueCode;
 
@@ -106,5 +106,5 @@ async fn no_method(request: Request) -> Refused {
 }
 
 async fn send_schema() -> impl IntoResponse {
-    ([(axum::http::header::CONTENT_TYPE, "application/schema+json")], schema::schema())
+    ([(CONTENT_TYPE, "application/schema+json")], schema())
 }

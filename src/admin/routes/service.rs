@@ -18,6 +18,7 @@ use crate::tree::Directory;
 use crate::tree::directory::ChildKind;
 use crate::tree::lookup::LookupError;
 use crate::tree::paths::path_of;
+use crate::tree::shared::Shared;
 
 /// Entries of its record that are shown.
 const ENTRIES_MAX: usize = 100;
@@ -31,23 +32,15 @@ pub(super) async fn service(State(door): State<Arc<Door>>, Asked(asked): Asked<S
     let mut service = row::row(shared, &path, &listed, viewer.as_deref());
     let why = row::ask(shared, &mut service).await.ok_or_else(|| unknown(&shown, &path))?;
     Changes::of(shared).fill(&mut service);
-    let configuration = settings::configuration(shared, &path).await;
-    let needs = configuration.iter().flat_map(|configuration| configuration.now.spec.dependencies());
-    let scope = path.rsplit_once('/').map_or("", |(scope, _)| scope);
-    let depends_on = needs.map(|need| {
-        let path = path_of(scope, &need.name);
-        let ready = shared.directory.get(&path).is_some_and(|peer| peer.slot.status().ready);
-        Dependency { path: path.to_string(), ready }
-    });
     let boot = shared.clock.boot();
     let entries = Directory { shared: shared.clone() }.history_after(0).entries;
     let history = entries.iter().rev().filter(|entry| entry.path == path).take(ENTRIES_MAX);
     Ok(Envelope::ok(ServiceInFull {
         why: why.to_string(),
         why_short: format!("{why:#}"),
-        policy: settings::in_force(shared, &path, configuration.as_ref()),
+        policy: settings::in_force(shared, &path).await,
         message_type: listed.slot.message_type().into(),
-        depends_on: depends_on.collect(),
+        depends_on: depends_on(shared, &path).await,
         history: history.map(|entry| record::entry(entry, boot)).collect(),
         described: listed.slot.described().map(|text| text.to_string()),
         acts: acts(listed.kind, service.state, &path),
@@ -59,6 +52,19 @@ pub(super) async fn service(State(door): State<Arc<Door>>, Asked(asked): Asked<S
 pub(crate) fn unknown(shown: &Shown, path: &str) -> Refused {
     let error = LookupError::not_found(&shown.shared.directory, path);
     Refused::new(IssueCode::UnknownPath, error.to_string()).about(path)
+}
+
+/// The services that a child depends on, as its supervisor knows them.
+async fn depends_on(shared: &Arc<Shared>, path: &str) -> Vec<Dependency> {
+    let Some((scope, name)) = path.rsplit_once('/') else { return Vec::new() };
+    let Some(supervisor) = shared.supervisor_of(scope) else { return Vec::new() };
+    let Ok(Some(spec)) = supervisor.child_spec(name).await else { return Vec::new() };
+    let needs = spec.dependencies().iter().map(|need| {
+        let path = path_of(scope, &need.name);
+        let ready = shared.directory.get(&path).is_some_and(|peer| peer.slot.status().ready);
+        Dependency { path: path.to_string(), ready }
+    });
+    needs.collect()
 }
 
 /// The acts that apply to a child of this kind in this state.

@@ -126,10 +126,11 @@ pub struct LetterQuery {
 
 /// Parameters of `DELETE /v1/experiments/NUMBER`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct StopQuery {
-    /// The reason, for the log, the events and the record. Not empty.
-    pub reason: String,
+    /// The reason, for the log, the events and the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Parameters of `GET /v1/events`.

@@ -121,7 +121,8 @@ impl History {
     /// each child, as the events up to then had told them. Events at this very time have happened. A later time than
     /// [`now`](Self::now) is now.
     ///
-    /// The entries are undone one by one, from the present back. Children that were gone by then are left out. If the
+    /// The entries are undone one by one, from the present back. Children that were gone by then are left out. What is
+    /// below a supervisor that is down or parked is in that state, too. If the
     /// tree was over, all of them are [gone](HistoryState::Gone).
     ///
     /// # Errors

@@ -21,17 +21,22 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Adds an entry. Returns the one that was pushed out, to be dropped without the lock.
-    pub(super) fn push(&mut self, noted: Noted, outage: Option<Outage>) -> Option<Noted> {
-        let evicted = if self.entries.len() < ENTRIES_MAX { None } else { self.evict() };
-        if let Some(outage) = outage {
-            self.outages.push_back((noted.stamp.number(), outage));
-        }
-        self.entries.push_back(noted);
-        evicted
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() == ENTRIES_MAX
     }
 
-    fn evict(&mut self) -> Option<Noted> {
+    /// Adds an entry, for which there is room.
+    pub(super) fn push(&mut self, noted: Noted) {
+        self.entries.push_back(noted);
+    }
+
+    /// Adds the outage that the entry with this number ends.
+    pub(super) fn note_outage(&mut self, number: u64, outage: Outage) {
+        self.outages.push_back((number, outage));
+    }
+
+    /// Takes out the oldest entry.
+    pub(super) fn evict(&mut self) -> Option<Noted> {
         let evicted = self.entries.pop_front()?;
         let number = evicted.stamp.number();
         self.evicted = Some((number, evicted.at));

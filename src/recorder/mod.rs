@@ -156,7 +156,7 @@ impl Recorder {
     }
 }
 
-/// What a reader copies out of the rings.
+/// Copy of the rings, for a reader.
 pub(crate) struct Copied {
     /// Oldest first.
     entries: Vec<(Noted, Option<Outage>)>,

@@ -40,7 +40,7 @@ use crate::event::{EventKind, Outage};
 use crate::recorder::entry::{HistoryEntry, HistoryKind};
 use crate::recorder::history::{RingBegins, WordCount};
 use crate::recorder::noted::{Noted, Short};
-use crate::recorder::ring::Ring;
+use crate::recorder::ring::{Block, Ring};
 use crate::recorder::state::HistoryState;
 use crate::recorder::word::Word;
 
@@ -101,13 +101,13 @@ impl Recorder {
         drop(self.push(Some(recorded), noted, short.word, short.outage));
     }
 
-    /// Adds an entry. Returns the one that was pushed out, to be dropped without the lock (invariant 5).
-    fn push(&self, recorded: Option<&AtomicU8>, mut noted: Noted, word: Word, outage: Option<Outage>) -> Option<Noted> {
+    /// Adds an entry. Returns what is to be dropped without the lock (invariant 5).
+    fn push(&self, recorded: Option<&AtomicU8>, mut noted: Noted, word: Word, outage: Option<Outage>) -> Pushed {
         let mut rings = lock(&self.0);
         let rings = &mut *rings;
         // Invariant 6.
         if rings.is_over {
-            return Some(noted);
+            return Pushed::TooLate(noted);
         }
         rings.is_over = word == Word::TreeOver;
         rings.number += 1;
@@ -126,12 +126,12 @@ impl Recorder {
         };
         noted.stamp = noted.stamp.numbered(rings.number, before);
         let ring = if word.is_failure() { &mut rings.failures } else { &mut rings.ordinary };
+        let evicted = if ring.has_room() { None } else { ring.make_room() };
+        ring.push(noted);
         if let Some(outage) = outage {
             ring.note_outage(rings.number, outage);
         }
-        let evicted = if ring.is_full() { ring.evict() } else { None };
-        ring.push(noted);
-        evicted
+        Pushed::Out(evicted)
     }
 
     /// Copies what is noted, from the entry after this number on.
@@ -154,6 +154,14 @@ impl Recorder {
         entries.sort_by_key(|(noted, _)| noted.stamp.number());
         Copied { entries, ..copied }
     }
+}
+
+/// Values that an entry leaves to be dropped.
+enum Pushed {
+    /// The oldest entries of a ring, if they made room for it.
+    Out(#[expect(dead_code, reason = "it is dropped")] Option<Block>),
+    /// The entry itself, as the tree is over.
+    TooLate(#[expect(dead_code, reason = "it is dropped")] Noted),
 }
 
 /// Copy of the rings, for a reader.

@@ -50,7 +50,7 @@ fn every_kind() -> Vec<EventKind> {
     });
     let kept =
         KeptInfo { type_name: "u32", bytes: Some(4), age: MS, generation: 3, lives: 2, failed: 2, is_set_aside: true };
-    let hang = Hang { time: MS, message: "Msg".into(), waiting_for: None, cycle: Arc::default() };
+    let hang = Hang::new(MS, "Msg");
     let act = Act {
         kind: ActKind::Kill,
         by: "uid 0".into(),
@@ -136,10 +136,11 @@ fn failures_outlive_a_million_ordinary_starts() {
     }
     let mut copied = recorder.copy_after(0);
     assert_eq!((copied.failures.seq, copied.failures.at, copied.failures.is_cut), (1, Duration::ZERO, false));
-    let begins = 4096 + 1_000_000 - 4096 + 1;
-    assert_eq!((copied.ordinary.seq, copied.ordinary.at, copied.ordinary.is_cut), (begins, 5000 * MS, true));
+    assert_eq!((copied.ordinary.at, copied.ordinary.is_cut), (5000 * MS, true));
+    let begins = copied.ordinary.seq;
     let entries = copied.take_entries();
-    assert_eq!(entries.len(), 2 * 4096);
+    assert!((2 * 4096..=2 * 4096 + 64).contains(&entries.len()), "{}", entries.len());
+    assert_eq!(begins as usize, 4096 + 1_000_000 + 1 - (entries.len() - 4096));
     assert_eq!(entries[4095].at, 4095 * MS);
     assert_eq!(entries[4096].seq, begins);
     let counted: Vec<_> = copied.counts.iter().map(|count| (count.kind, count.count)).collect();

@@ -133,7 +133,8 @@ pub(crate) fn millis(time: Duration) -> u64 {
 
 fn next_try(state: ServiceState) -> Option<Duration> {
     match state {
-        ServiceState::Parked { until } => Some(until.saturating_duration_since(Instant::now())),
+        // Without a time: only an order revives it.
+        ServiceState::Parked { until } => Some(until?.saturating_duration_since(Instant::now())),
         ServiceState::Waiting
         | ServiceState::Starting
         | ServiceState::Up

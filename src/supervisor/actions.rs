@@ -76,7 +76,7 @@ impl Driver {
             }
             Action::Park { child, until } => {
                 if let Some(entry) = self.children.get(&child) {
-                    let until = self.shared.clock.moment(until).into_std();
+                    let until = until.map(|until| self.shared.clock.moment(until).into_std());
                     self.shared.directory.close(&entry.path, ServiceState::Parked { until });
                 }
             }

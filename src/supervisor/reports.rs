@@ -143,12 +143,13 @@ impl Driver {
             Report::DependencyGone { child, name, then } => {
                 (child, EventKind::DependencyGone { dependency: path_of(&self.plan.path, &name), then })
             }
-            Report::Parked { child, until, services: names } => {
+            Report::Parked { child, until, services: names, reason } => {
                 services = names;
-                if let Some(entry) = self.children.get(&child) {
+                // A child that an order has parked did not fail.
+                if let Some(entry) = self.children.get(&child).filter(|_| reason.is_none()) {
                     entry.slot.fell(false);
                 }
-                (child, EventKind::Parked { probe_in: self.time_until(until) })
+                (child, EventKind::Parked { probe_in: until.map(|until| self.time_until(until)), reason })
             }
             Report::GivenUp { child, exit, reason } => {
                 let Some(why) = self.link(child, exit, reason, false) else { return };

@@ -274,6 +274,11 @@ impl<T: Kind + fmt::Debug> Machine for T {
         self.core().children.get(child)?.attempt()
     }
 
+    fn latest_life(&self, child: ChildKey) -> Option<Attempt> {
+        let number = self.core().children.get(child)?.latest_up;
+        (number > 0).then(|| Attempt::of(child, number))
+    }
+
     fn tables(&self) -> Vec<(&'static str, usize)> {
         self.core().tables()
     }

@@ -165,6 +165,8 @@ impl Following {
         // Enabled before the rings are read, so that no entry after that is missed.
         let mut noted = pin!(shared.recorder.followers().noted().notified());
         noted.as_mut().enable();
+        let mut root = self.shown.root.clone();
+        root.mark_unchanged();
         let after = self.after(seq);
         if !after.is_complete {
             self.phase = Phase::Missed(seq);
@@ -177,7 +179,6 @@ impl Following {
             self.phase = Phase::Over;
             return self.frame(Some(seq), &Message::TreeOver { tree: self.tree(), reason: end.reason });
         }
-        let mut root = self.shown.root.clone();
         tokio::select! {
             () = noted => String::new(),
             // Whether the root has ended is looked at again, also if the runtime took it away.

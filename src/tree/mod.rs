@@ -21,6 +21,7 @@ pub(crate) mod required;
 pub(crate) mod root;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
+mod siblings;
 #[allow(dead_code, reason = "only the judge of an experiment reads them")]
 pub(crate) mod statements;
 pub(crate) mod stop_order;

@@ -8,6 +8,7 @@ pub(crate) mod effect;
 pub(crate) mod ending;
 pub(crate) mod in_force;
 pub(crate) mod inject;
+mod lists;
 pub(crate) mod living;
 pub(crate) mod lookup;
 pub(crate) mod open_calls;

@@ -10,8 +10,7 @@
 //!
 //! Invariants:
 //! 1. Every listed path is in the list of the path above it, so that it is found from there.
-//! 2. A path that is not listed is in that list if and only if paths below it are listed. No list is empty.
-//! 3. The order of locking is: the lists, then a shard, one shard at a time. A listed value is dropped under none of
+//! 2. The order of locking is: the lists, then a shard, one shard at a time. A listed value is dropped under none of
 //!    these locks.
 
 use std::collections::HashMap;
@@ -19,6 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::base::name::is_within;
 use crate::base::thrift;
+use crate::tree::lists::Lists;
 use crate::tree::siblings::{self, Siblings};
 
 /// Number of shards: a power of two.
@@ -28,26 +28,20 @@ const SHARDS: usize = 16;
 pub(crate) struct Paths<T> {
     shards: [Shard<T>; SHARDS],
     /// For each path, those below it.
-    below: RwLock<Lists>,
+    lists: RwLock<Lists>,
 }
 
 /// A shard on cache lines that it shares with no other.
 #[repr(align(128))]
 struct Shard<T>(RwLock<HashMap<Arc<str>, T>>);
 
-type Lists = HashMap<Arc<str>, Siblings>;
-
 impl<T> Default for Paths<T> {
     fn default() -> Self {
         Self {
             shards: std::array::from_fn(|_| Shard(RwLock::default())),
-            below: RwLock::default(),
+            lists: RwLock::default(),
         }
     }
-}
-
-fn above(path: &str) -> Option<&str> {
-    path.rsplit_once('/').map(|(above, _)| above)
 }
 
 impl<T> Paths<T> {
@@ -67,11 +61,11 @@ impl<T> Paths<T> {
     }
 
     fn lists(&self) -> RwLockReadGuard<'_, Lists> {
-        self.below.read().unwrap_or_else(PoisonError::into_inner)
+        self.lists.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lists_to_change(&self) -> RwLockWriteGuard<'_, Lists> {
-        self.below.write().unwrap_or_else(PoisonError::into_inner)
+        self.lists.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes room for this many more paths.
@@ -88,7 +82,7 @@ impl<T> Paths<T> {
         let mut lists = self.lists_to_change();
         let before = self.write(path).insert(path.clone(), what);
         if before.is_none() {
-            list_below(&mut lists, path.clone());
+            lists.add(path, |path| self.contains(path));
         }
         before
     }
@@ -103,27 +97,8 @@ impl<T> Paths<T> {
             thrift::give_back(&mut shard);
             gone?
         };
-        self.list_no_more(&mut lists, path);
+        lists.remove(&path, |path| self.contains(path));
         Some(gone)
-    }
-
-    /// Takes a path that is not listed any more out of the lists (invariant 2).
-    fn list_no_more(&self, lists: &mut Lists, mut path: Arc<str>) {
-        while !lists.contains_key(&path)
-            && let Some(up) = above(&path)
-            && let Some(siblings) = lists.get_mut(up)
-        {
-            siblings.remove(&path);
-            if !siblings.is_empty() {
-                return;
-            }
-            let Some((up, _)) = lists.remove_entry(up) else { return };
-            thrift::give_back(lists);
-            if self.contains(&up) {
-                return;
-            }
-            path = up;
-        }
     }
 
     pub(crate) fn contains(&self, path: &str) -> bool {
@@ -148,7 +123,7 @@ impl<T> Paths<T> {
             let longer = format!("{above}/{path}");
             self.read(&longer).get_key_value(&*longer).map(|(path, _)| path.clone())
         };
-        lists.keys().filter_map(longer).min()
+        lists.parents().filter_map(longer).min()
     }
 }
 
@@ -179,7 +154,7 @@ impl<T: Clone> Paths<T> {
         let mut found = Vec::from_iter(self.get_listed(path));
         let mut left = Vec::from_iter(lists.get(path));
         while let Some(siblings) = left.pop() {
-            for path in siblings.iter() {
+            for path in siblings.all() {
                 found.extend(self.get_listed(path));
                 // None for a leaf, which is most of them.
                 left.extend(lists.get(path));
@@ -221,18 +196,6 @@ impl<T: Clone> Paths<T> {
     }
 }
 
-/// Puts a path into the list of the path above it. A list that is new for this is found from above, too (invariant 2).
-fn list_below(lists: &mut Lists, mut path: Arc<str>) {
-    while let Some(up) = above(&path) {
-        if let Some(siblings) = lists.get_mut(up) {
-            return siblings.insert(path);
-        }
-        let up: Arc<str> = up.into();
-        lists.entry(up.clone()).or_default().insert(path);
-        path = up;
-    }
-}
-
 /// Returns, for each level from that below `top` on, what comes behind `after`.
 fn levels_behind<'a>(lists: &'a Lists, top: &str, after: &str) -> Vec<siblings::Iter<'a>> {
     let mut levels = Vec::new();
@@ -266,6 +229,10 @@ pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
 mod tests {
     use super::*;
 
+    fn is_empty(paths: &Paths<()>) -> bool {
+        paths.lists().is_empty() && paths.len() == 0
+    }
+
     fn insert(paths: &Paths<()>, path: &str) {
         paths.insert(&path.into(), ());
     }
@@ -292,7 +259,7 @@ mod tests {
         for path in ["app/b", "app/ab", "app/a/x/y", "app"] {
             paths.remove_if(path, |()| true);
         }
-        assert!(paths.lists().is_empty() && paths.len() == 0);
+        assert!(is_empty(&paths));
     }
 
     #[test]
@@ -387,7 +354,7 @@ mod tests {
             for path in under(&paths, "app") {
                 paths.remove_if(&path, |()| true);
             }
-            assert!(paths.lists().is_empty() && paths.len() == 0, "seed {seed}");
+            assert!(is_empty(&paths), "seed {seed}");
         }
     }
 
@@ -399,6 +366,6 @@ mod tests {
         for number in (0..100_000).rev() {
             assert!(paths.remove_if(&format!("app/pool/{number}"), |()| true).is_some());
         }
-        assert!(paths.lists().is_empty() && paths.len() == 0);
+        assert!(is_empty(&paths));
     }
 }

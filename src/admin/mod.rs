@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "TEMP")]
 pub(crate) mod row;
 #[allow(dead_code, reason = "TEMP")]
+pub(crate) mod services;
+#[allow(dead_code, reason = "TEMP")]
 pub(crate) mod template;
 #[allow(dead_code, reason = "TEMP")]
 pub(crate) mod viewer;

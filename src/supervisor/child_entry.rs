@@ -13,6 +13,7 @@ use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::start_limits::Ticket;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::{Effective, Named};
+use crate::tree::unwell::{Place, Unwell};
 
 /// A child as the driver knows it. The machine has its spec.
 pub(crate) struct ChildEntry {
@@ -38,6 +39,8 @@ pub(crate) struct ChildEntry {
     pub(crate) was_killed: bool,
     /// Whether it was added at run time, and is lost with this supervisor (OTP rule 100).
     pub(crate) is_added: bool,
+    /// Its place among the children that are not up.
+    unwell: Option<Place>,
     rare: Option<Box<Rare>>,
 }
 
@@ -132,6 +135,7 @@ impl ChildEntry {
             asked_at: None,
             was_killed: false,
             is_added,
+            unwell: None,
             rare: None,
         })
     }
@@ -291,6 +295,20 @@ impl ChildEntry {
     pub(crate) fn ended(&mut self, exit: Exit) {
         self.has_failed = exit.is_abnormal() && self.asked_at.is_none() && !self.ends_as_ordered(&exit);
         self.last_exit = Some(shared(exit));
+    }
+
+    /// Enters it among the children that are not up.
+    pub(super) fn enter(&mut self, unwell: &Unwell) {
+        if self.unwell.is_none() {
+            self.unwell = unwell.enter(&self.path);
+        }
+    }
+
+    /// Takes it out from among the children that are not up.
+    pub(super) fn leave(&mut self, unwell: &Unwell) {
+        if let Some(place) = self.unwell.take() {
+            unwell.leave(place);
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -27,6 +27,7 @@ mod siblings;
 pub(crate) mod statements;
 pub(crate) mod stop_order;
 pub(crate) mod tables;
+pub(crate) mod unwell;
 pub(crate) mod why;
 
 use std::fmt;

@@ -37,10 +37,7 @@ struct Shard<T>(RwLock<HashMap<Arc<str>, T>>);
 
 impl<T> Default for Paths<T> {
     fn default() -> Self {
-        Self {
-            shards: std::array::from_fn(|_| Shard(RwLock::default())),
-            lists: RwLock::default(),
-        }
+        Self { shards: std::array::from_fn(|_| Shard(RwLock::default())), lists: RwLock::default() }
     }
 }
 
@@ -293,7 +290,8 @@ mod tests {
     fn pages_follow_the_order_of_the_tree() {
         let paths = Paths::default();
         // As texts, `a-b` and `a b` come before `a/x`. The name that ends with a zero byte comes right after `a`.
-        let order = ["app", "app/a", "app/a/x", "app/a/x/y", "app/a\0", "app/a b", "app/a-b", "app/ab", "app/abcdefghi"];
+        let order =
+            ["app", "app/a", "app/a/x", "app/a/x/y", "app/a\0", "app/a b", "app/a-b", "app/ab", "app/abcdefghi"];
         order.iter().rev().for_each(|path| insert(&paths, path));
         for slice in 1..=order.len() {
             assert_eq!(all_of(&paths, "app", slice), order, "{slice}");

@@ -170,7 +170,11 @@ impl Block {
         // The lower half may never grow: names are often given in their order.
         self.paths.shrink_to_fit();
         let is_lower = order(new.key(), middle.key()) == Ordering::Less;
-        if is_lower { self.paths.push(new) } else { upper.push(new) }
+        if is_lower {
+            self.paths.push(new)
+        } else {
+            upper.push(new)
+        }
         Bounded { begin: middle.begin, block: Box::new(Block { bound: middle.path, paths: upper }) }
     }
 
@@ -258,7 +262,10 @@ mod tests {
                 assert_eq!(siblings.len(), left.len());
                 assert_eq!(siblings.all().count(), left.len());
                 for at in (0..left.len()).step_by(7) {
-                    assert_eq!(Vec::from_iter(siblings.after(&left[at]).take(5)), Vec::from_iter(left[at + 1..].iter().take(5)));
+                    assert_eq!(
+                        Vec::from_iter(siblings.after(&left[at]).take(5)),
+                        Vec::from_iter(left[at + 1..].iter().take(5))
+                    );
                 }
                 assert_eq!(siblings.after("app/").count(), left.len());
                 added.iter().for_each(|path| siblings.remove(path, 4));

@@ -1,9 +1,9 @@
 //! The children that are not up, as their supervisors last said: an operator sees them first, and finding them among a
 //! million others takes no look at those.
 //!
-//! A supervisor enters a child when it begins to start it or learns that it ended, and takes it out when it is up, down
-//! or gone. So what is entered may be up by now: a reader looks at the slot. Children of a supervisor that is not up
-//! need not be entered: a reader finds them below it.
+//! A supervisor enters a child when it begins to start it, learns that it ended, or lets it wait or rest. It takes it out
+//! when it is up or gone. So what is entered may be up by now: a reader looks at the slot. Children of a supervisor that
+//! is not up need not be entered: a reader finds them below it.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -73,6 +73,7 @@ impl Unwell {
     }
 
     /// Returns the entered paths of some rows, in no order, and the row to go on with.
+    #[allow(dead_code, reason = "only the admin source reads them, and it is a feature")]
     pub(crate) fn slice(&self, first: usize, rows: usize) -> (Vec<Arc<str>>, Option<usize>) {
         let table = lock(&self.0);
         let paths = table.rows.iter().skip(first).take(rows).filter_map(|row| match row {

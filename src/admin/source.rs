@@ -6,6 +6,7 @@ use crate::admin::answer::Refused;
 use crate::admin::experiments::Experiments;
 use crate::admin::reload::Reloads;
 use crate::admin::row;
+use crate::admin::services::Surveys;
 use crate::admin::shown::Shown;
 use crate::admin::viewer::Viewers;
 use crate::admin::wire::envelope::IssueCode;
@@ -18,6 +19,7 @@ pub(crate) struct Source {
     pub(crate) boot: String,
     pub(crate) started_at_ms: u64,
     pub(crate) viewers: Viewers,
+    pub(crate) surveys: Arc<Surveys>,
     pub(crate) experiments: Experiments,
     pub(crate) reloads: Reloads,
     trees: RwLock<Vec<Arc<Shown>>>,
@@ -30,6 +32,7 @@ impl Source {
             boot: format!("{:016x}", fastrand::u64(..)),
             started_at_ms: row::now_ms(),
             viewers: Viewers::default(),
+            surveys: Arc::default(),
             experiments: Experiments::default(),
             reloads: Reloads::default(),
             trees: RwLock::default(),

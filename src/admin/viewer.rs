@@ -83,6 +83,11 @@ impl Viewer {
         self.look_at(path, accounting, slot.in_hand().map(|(message, _)| message), Instant::now())
     }
 
+    /// Returns the number of messages that waited at this path at the last look.
+    pub(crate) fn queued_before(&self, path: &str) -> Option<u64> {
+        lock(&self.0).seen.get(path).map(|seen| seen.queued)
+    }
+
     fn look_at(&self, path: &Arc<str>, accounting: Accounting, in_hand: Option<u64>, now: Instant) -> Ages {
         let mut memory = lock(&self.0);
         if !memory.seen.contains_key(path) && memory.seen.len() >= PATHS_MAX {

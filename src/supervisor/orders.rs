@@ -124,6 +124,9 @@ impl Driver {
         let is_at_rest = self.machine.outlook(child).is_some_and(|outlook| outlook.prospect == Prospect::Gone);
         if is_at_rest {
             self.shared.directory.close(&planned.path, ServiceState::Down);
+            if let Some(entry) = self.children.get_mut(&child) {
+                entry.enter(&self.shared.unwell);
+            }
         }
         self.heed_stop_order_anew();
         self.prepare(child);

@@ -10,6 +10,7 @@ pub(crate) mod ending;
 pub(crate) mod history;
 pub(crate) mod in_force;
 pub(crate) mod inject;
+mod lists;
 pub(crate) mod living;
 pub(crate) mod lookup;
 pub(crate) mod open_calls;
@@ -23,10 +24,12 @@ pub(crate) mod required;
 pub(crate) mod root;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
+mod siblings;
 #[allow(dead_code, reason = "only the judge of an experiment reads them")]
 pub(crate) mod statements;
 pub(crate) mod stop_order;
 pub(crate) mod tables;
+pub(crate) mod unwell;
 pub(crate) mod why;
 
 use std::fmt;

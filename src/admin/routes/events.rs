@@ -134,8 +134,8 @@ impl Following {
     }
 
     async fn look(&mut self) -> String {
-        let shared = self.shown.shared.clone();
-        let Ok(Some(snapshot)) = aside(move || snapshot::read(&shared)).await else {
+        let shown = self.shown.clone();
+        let Ok(Some(snapshot)) = aside(move || snapshot::read(&shown.shared, &shown.name)).await else {
             // The client comes again, when less happens.
             self.phase = Phase::Over;
             return ": the tree changes faster than it can be read\n\n".into();

@@ -31,7 +31,8 @@ pub struct ServicesQuery {
     /// Rows of a page: 100 by default, at most 1,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Where the page begins: `next` of the page before.
+    /// Where the page begins: `next` of the page before. In the order of the paths each service that is there all the time
+    /// comes exactly once. In other orders one whose value changes between two pages may come twice or not at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Groups by template instead of rows.

@@ -100,18 +100,18 @@ impl Changes {
         let boot = shared.clock.boot();
         let entries = Directory { shared: shared.clone() }.history_after(0).entries;
         let changes = entries.iter().filter(|entry| entry.after() != entry.before);
-        let latest = changes.filter_map(|entry| Some((entry.path.clone(), (state(entry.after())?, moment(boot, entry.at)))));
+        let latest =
+            changes.filter_map(|entry| Some((entry.path.clone(), (state(entry.after())?, moment(boot, entry.at)))));
         Self { latest: latest.collect() }
     }
-
 }
 
 impl Record for Changes {
     /// A child that is being started is told as waiting or restarting by the record.
     fn since_ms(&self, path: &str, state: State) -> Option<u64> {
         let (told, at_ms) = self.latest.get(path)?;
-        let is_same = *told == state
-            || (state == State::Starting && matches!(told, State::Waiting | State::Restarting));
+        let is_same =
+            *told == state || (state == State::Starting && matches!(told, State::Waiting | State::Restarting));
         is_same.then_some(*at_ms)
     }
 

@@ -75,7 +75,10 @@ fn rustix_uid() -> u32 {
 /// Runs as another user, if the tests run as root: a connection of that user is closed with 403.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_of_another_user_is_turned_away_unless_it_is_on_the_list() {
-    if rustix_uid() != 0 || Command::new("setpriv").arg("--version").output().is_err() || !Path::new("/usr/bin/python3").exists() {
+    if rustix_uid() != 0
+        || Command::new("setpriv").arg("--version").output().is_err()
+        || !Path::new("/usr/bin/python3").exists()
+    {
         eprintln!("left out: it needs root, setpriv and python3");
         return;
     }
@@ -101,7 +104,13 @@ async fn as_user(uid: u32, socket: PathBuf) -> (String, String) {
                   while True:\n d = s.recv(65536)\n if not d: break\n t += d\nsys.stdout.buffer.write(t)";
     let output = tokio::task::spawn_blocking(move || {
         Command::new("setpriv")
-            .args([format!("--reuid={uid}"), "--clear-groups".into(), "/usr/bin/python3".into(), "-c".into(), script.into()])
+            .args([
+                format!("--reuid={uid}"),
+                "--clear-groups".into(),
+                "/usr/bin/python3".into(),
+                "-c".into(),
+                script.into(),
+            ])
             .arg(socket)
             .output()
             .unwrap()
@@ -196,6 +205,9 @@ async fn a_router_in_a_program_of_its_own_names_the_operator_that_the_program_kn
     let answer = ask(stream, "POST", "/admin/v1/acts", &headers, &order).await;
     assert!(answer.status == 200 && answer.body.contains(r#""by":"alice""#), "{answer:?}");
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    assert_eq!(ask(stream, "POST", "/admin/v1/acts", &[("content-type", "application/json")], &order).await.status, 403);
+    assert_eq!(
+        ask(stream, "POST", "/admin/v1/acts", &[("content-type", "application/json")], &order).await.status,
+        403
+    );
     server.abort();
 }

@@ -58,7 +58,12 @@ pub(super) fn reasoned(reason: &str) -> Result<&str, Refused> {
 }
 
 /// Carries an act out. It goes on if the client goes away in the middle.
-async fn in_a_task(door: &Arc<Door>, shown: &Arc<Shown>, asked: &ActRequest, reason: &Arc<str>) -> Result<String, Refused> {
+async fn in_a_task(
+    door: &Arc<Door>,
+    shown: &Arc<Shown>,
+    asked: &ActRequest,
+    reason: &Arc<str>,
+) -> Result<String, Refused> {
     if let Some(end) = shown.end() {
         return Err(Refused::new(IssueCode::TreeOver, format!("the tree is over: {}", end.reason)).about(&*shown.name));
     }

@@ -39,7 +39,7 @@ pub(crate) use crate::admin::services::survey::Surveys;
 use crate::admin::services::unwell::Unwell;
 use crate::admin::viewer::Viewer;
 use crate::admin::wire::envelope::{Issue, IssueCode};
-use crate::admin::wire::query::{ServicesQuery, Sort};
+use crate::admin::wire::query::ServicesQuery;
 use crate::admin::wire::services::{Service, Services, State};
 use crate::tree::shared::Shared;
 

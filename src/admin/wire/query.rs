@@ -95,6 +95,15 @@ pub struct ServiceQuery {
     pub viewer: Option<String>,
 }
 
+/// Parameters of `GET /v1/history/dump`, which answers with the lines of a dump and without an envelope.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DumpQuery {
+    /// Name of a tree's root; may be left out if the server shows one tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+}
+
 /// Parameters of `GET /v1/dead-letters`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

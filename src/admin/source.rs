@@ -1,4 +1,4 @@
-//! What all doors of one `Admin` share: its trees, the viewers, the experiments.
+//! State that all doors of one `Admin` share: its trees, the viewers, the experiments.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -41,7 +41,7 @@ impl Source {
 
     /// Shows a tree from now on. A tree of that name which was shown before is not shown any more.
     pub(crate) fn add(&self, tree: &Tree) {
-        // Letters are kept from now on: nobody could ask for those that were dropped.
+        // Letters are kept from now on: those that were dropped before could not be shown.
         let _ = tree.shared.keep_dead_letters();
         let new = Arc::new(Shown::new(tree));
         let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What a viewer saw at its last looks: lower bounds of the ages of messages, without a clock in any message.
+//! Earlier looks of a viewer, and what follows from them: lower bounds of the ages of messages, without a clock in any message.
 //!
 //! A mailbox counts what it accepted. If its oldest waiting message had been accepted by an earlier look, it is at least as
 //! old as that look. A viewer keeps two looks for each path: the earliest that still says something, and the latest.
@@ -62,7 +62,7 @@ pub(crate) struct Ages {
     pub(crate) growth: Option<i64>,
 }
 
-/// What was seen of one mailbox.
+/// Looks at one mailbox.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     first: Look,

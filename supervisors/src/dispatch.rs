@@ -275,8 +275,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn latest_life(&self, child: ChildKey) -> Option<Attempt> {
-        let number = self.core().children.get(child)?.latest_up;
-        (number > 0).then(|| Attempt::of(child, number))
+        Some(Attempt::of(child, self.core().children.get(child)?.latest_up))
     }
 
     fn tables(&self) -> Vec<(&'static str, usize)> {

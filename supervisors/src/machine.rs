@@ -341,7 +341,8 @@ pub trait Machine: Closed + fmt::Debug {
     /// Returns the present attempt of a child, if it has one.
     fn attempt(&self, child: ChildKey) -> Option<Attempt>;
 
-    /// The latest attempt of the child that came up, if one did. It may be over.
+    /// The latest attempt of the child that came up, which may be over. If none did, an attempt with the number zero: an
+    /// order that [means](crate::Order::Meant) it is about a child that has not come up yet.
     fn latest_life(&self, child: ChildKey) -> Option<Attempt>;
 
     /// Lists the children in start order, each with its state, and its present attempt if it has one.

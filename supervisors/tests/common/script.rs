@@ -358,6 +358,10 @@ impl Script {
         self.order(Order::Reconfigure(flags.into(), children.into_iter().map(C::into_spec).collect()))
     }
 
+    pub(crate) fn given(&mut self, order: Order) -> &mut Self {
+        self.order(order)
+    }
+
     fn order(&mut self, order: Order) -> &mut Self {
         self.sim.order(order);
         self

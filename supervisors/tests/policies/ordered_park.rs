@@ -63,6 +63,7 @@ fn a_child_that_is_parked_for_its_budget_is_not_tried_any_more() {
     let mut tree = Script::new(OneForOne, [permanent("db"), permanent("cache").policy(one)]);
     tree.is_killed("cache").expect(["park cache until 30s"]).park("cache");
     tree.expect(["park cache until it is revived", "answer 1 done"]).waits_for_no_time();
+    assert!(!tree.why("cache").is_half_open);
     tree.park("cache").expect(["refuse 2 parked"]).revive("cache").expect(["answer 3 done", "start cache"]);
     tree.started("cache").is_killed("cache").expect(["park cache until 30s"]);
 }
@@ -224,6 +225,26 @@ fn a_child_that_died_before_the_order_was_carried_out_is_parked_at_no_cost() {
     let mut tree = three(OneForOne);
     tree.kill_under_way("db").park("db").expect([]).is_killed("db");
     tree.expect(["park db until it is revived", "answer 1 done"]);
+}
+
+// Orders to restart a child merge while it stops. One that comes behind a park has its own turn.
+#[test]
+fn a_restart_that_comes_behind_a_park_is_refused() {
+    let mut tree = Script::new(OneForOne, ["db"].map(permanent));
+    tree.renew("db").expect(["stop db"]).park("db").renew("db").stopped("db").expect(["start db"]).after(1);
+    tree.expect(["stop db", "refuse 3 stopping"]).stopped("db");
+    tree.expect(["refuse 1 parked", "park db until it is revived", "answer 2 done"]);
+}
+
+// OTP rule 72: an exit that comes behind the order is dealt with behind it, if the stop is prompt.
+#[test]
+fn other_events_wait_for_a_stop_that_is_prompt() {
+    let mut tree = three(OneForOne);
+    tree.park("db").expect(["stop db"]).fails("web").expect([]).stopped("db");
+    tree.expect(["park db until it is revived", "answer 1 done", "start web"]).started("web");
+    tree.park("cache").expect(["stop cache"]).after(1).terminate("web").expect(["stop web"]).stopped("web");
+    tree.expect(["rest web", "answer 3 done"]).stopped("cache");
+    tree.expect(["park cache until it is revived", "answer 2 done"]);
 }
 
 #[test]

@@ -69,6 +69,14 @@ fn a_start_that_hangs_is_cut_short_only_for_the_life_that_is_meant() {
     tree.expect([]).started("db").ignore_actions();
 }
 
+// The sender of the order knew that the child was up before the supervisor did.
+#[test]
+fn a_life_that_is_still_starting_may_be_meant() {
+    let mut tree = Script::new(OneForOne, ["db"].map(permanent));
+    tree.fails("db").expect(["start db"]).after(1).meaning("db#2", terminate("db")).expect(["stop db"]).stopped("db");
+    tree.expect(["rest db", "answer 1 done"]);
+}
+
 #[test]
 fn a_child_of_the_same_name_is_another_one() {
     let mut tree = Script::dynamic(Intensity::new(0, 5000 * MS), None);
@@ -81,6 +89,16 @@ fn a_child_of_the_same_name_is_another_one() {
         .meaning("job#1", terminate("job"))
         .expect(["refuse 3 replaced"]);
     tree.terminate("job").stops(["job"]).expect(["forget job", "answer 4 done"]);
+    // Neither of two that have not come up yet is the other.
+    tree.start_child(temporary("job")).expect(["adopt job", "start job"]);
+    let unborn = tree.asked().find("job").and_then(|key| tree.asked().latest_life(key));
+    assert_eq!(unborn.map(|life| life.number()), Some(0));
+    tree.start_fails("job").expect(["forget job", "refuse 5 failed: no"]).start_child(temporary("job"));
+    tree.expect(["adopt job", "start job"])
+        .after(1)
+        .given(terminate("job").meant(unborn))
+        .expect(["refuse 7 replaced"]);
+    tree.start_fails("job").expect(["forget job", "refuse 6 failed: no"]);
     // Nothing has this name any more.
-    tree.meaning("job#2", terminate("job")).expect(["refuse 5 not_found"]);
+    tree.meaning("job#2", terminate("job")).expect(["refuse 8 not_found"]);
 }

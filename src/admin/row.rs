@@ -28,7 +28,7 @@ pub(crate) fn row(shared: &Shared, path: &Arc<str>, listed: &Listed, viewer: Opt
     let status = slot.status();
     let accounting = slot.accounting();
     let state = state_of(status.state);
-    let ages = viewer.map(|viewer| viewer.look(path, slot, accounting)).unwrap_or_default();
+    let ages = viewer.map(|viewer| viewer.look(path, &listed.slot, accounting)).unwrap_or_default();
     Service {
         tree: root_of(path).to_owned(),
         path: path.to_string(),

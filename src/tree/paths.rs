@@ -279,7 +279,7 @@ mod tests {
         }
     }
 
-    /// What the order of a tree means: names are compared one after the other.
+    /// Sorts paths in the order of a tree: names are compared one after the other.
     fn in_order(paths: impl IntoIterator<Item = String>) -> Vec<String> {
         let mut paths = Vec::from_iter(paths);
         paths.sort_by(|a, b| a.split('/').cmp(b.split('/')));

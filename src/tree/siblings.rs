@@ -196,7 +196,7 @@ fn sorted<'a>(block: impl Iterator<Item = &'a Sibling>) -> Vec<&'a Sibling> {
 /// Siblings in order.
 pub(super) struct Iter<'a> {
     blocks: std::slice::Iter<'a, Bounded>,
-    /// What is left of the present block, the next one at the end.
+    /// Rest of the present block, the next one at the end.
     block: Vec<&'a Sibling>,
 }
 

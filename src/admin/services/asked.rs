@@ -2,7 +2,7 @@
 
 use crate::admin::row::root_of;
 use crate::admin::services::filter::Filter;
-use crate::admin::services::order::Place;
+use crate::admin::services::place::Place;
 use crate::admin::wire::envelope::Issue;
 use crate::admin::wire::query::{ServicesQuery, Sort};
 

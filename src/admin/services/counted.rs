@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::admin::row::messages;
-use crate::admin::services::Listing;
+use crate::admin::services::listing::Listing;
 use crate::admin::services::scan::Look;
 use crate::admin::services::survey::{Latest, Sums};
 use crate::admin::template::gives_names;
 use crate::admin::wire::services::{Group, Messages, State, Totals};
 use crate::tree::directory::ChildKind;
 
-/// What was counted for a page.
+/// Totals and groups of a page.
 pub(super) struct Counted {
     totals: Totals,
     groups: Option<Groups>,
@@ -52,8 +52,8 @@ impl Counted {
     }
 
     /// Adds sums of an earlier walk.
-    pub(super) fn add_sums(&mut self, latest: Option<Latest>) {
-        let Some(Latest { sums, age_ms }) = latest else {
+    pub(super) fn add_sums(&mut self, latest: Option<&Latest>) {
+        let Some(&Latest { sums, age_ms }) = latest else {
             self.totals.are_sums_missing = true;
             return;
         };

@@ -3,9 +3,11 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `listing` | a tree that is listed, and what its record adds |
 //! | `asked` | a query, read and checked |
 //! | `filter` | patterns of paths, and the other filters |
 //! | `scan` | a walk through a tree in slices, and what is read of each child |
+//! | `place` | the place of a row in an order, as a cursor too |
 //! | `order` | the orders of rows, and the best few of many |
 //! | `counted` | totals and groups |
 //! | `unwell` | the rows that are not well, without a walk |
@@ -21,7 +23,9 @@
 mod asked;
 mod counted;
 mod filter;
+mod listing;
 mod order;
+mod place;
 mod scan;
 mod survey;
 #[cfg(test)]
@@ -30,51 +34,23 @@ mod unwell;
 
 use std::sync::Arc;
 
-use crate::admin::row::{now_ms, root_of, row};
+use crate::admin::row::{now_ms, root_of};
 use crate::admin::services::asked::Asked;
 use crate::admin::services::counted::Counted;
-use crate::admin::services::order::{Best, Place};
+#[allow(unused_imports, reason = "the routes have a record")]
+pub(crate) use crate::admin::services::listing::{Listing, Record};
+use crate::admin::services::order::Best;
+use crate::admin::services::place::Place;
 use crate::admin::services::scan::{Look, scan};
 pub(crate) use crate::admin::services::survey::Surveys;
 use crate::admin::services::unwell::Unwell;
 use crate::admin::viewer::Viewer;
 use crate::admin::wire::envelope::{Issue, IssueCode};
 use crate::admin::wire::query::ServicesQuery;
-use crate::admin::wire::services::{Service, Services, State};
-use crate::tree::shared::Shared;
+use crate::admin::wire::services::Services;
 
 /// Number of children up to which a tree is walked through for each page.
 const SMALL: usize = if cfg!(test) { 50 } else { 20_000 };
-
-/// What the record of a tree knows of its children.
-pub(crate) trait Record: Send + Sync {
-    /// Moment since which a child is in its state, if the record holds that change.
-    fn since_ms(&self, path: &str, state: State) -> Option<u64>;
-    /// Restarts of a child in the last hour.
-    fn restarts_hour(&self, path: &str) -> u64;
-    /// Adds what it knows to a row.
-    fn fill(&self, row: &mut Service);
-}
-
-/// A tree that is listed.
-#[derive(Clone)]
-pub(crate) struct Listing {
-    /// Name of its root.
-    pub(crate) root: Arc<str>,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) record: Option<Arc<dyn Record>>,
-}
-
-impl Listing {
-    fn row(&self, path: &Arc<str>, viewer: Option<&Viewer>) -> Option<Service> {
-        let listed = self.shared.directory.get(path)?;
-        let mut row = row(&self.shared, path, &listed, viewer);
-        if let Some(record) = &self.record {
-            record.fill(&mut row);
-        }
-        Some(row)
-    }
-}
 
 /// Returns a page of the trees. It works in a thread for blocking work, and needs a runtime.
 ///
@@ -167,7 +143,7 @@ impl Page<'_> {
         let (found, is_partial) = unwell::find(tree);
         self.counted.add_unwalked(tree, &found, is_partial);
         found.iter().for_each(|look| self.unwell.add(look));
-        self.counted.add_sums(surveys.latest(tree));
+        self.counted.add_sums(surveys.latest(tree).as_ref());
     }
 
     fn finish(self, trees: &[&Listing]) -> Services {

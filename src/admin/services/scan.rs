@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::admin::row::state_of;
-use crate::admin::services::Listing;
+use crate::admin::services::listing::Listing;
 use crate::admin::wire::services::State;
 use crate::slot::accounting::Accounting;
 use crate::tree::directory::Listed;
@@ -12,7 +12,7 @@ use crate::tree::shared::Shared;
 /// Number of children that are read in one hold of the directory's lock: a fraction of a millisecond.
 pub(super) const SLICE: usize = 256;
 
-/// What a walk reads of a child.
+/// Sight of a child, as a walk reads it.
 pub(super) struct Look<'a> {
     pub(super) path: Arc<str>,
     pub(super) tree: &'a Listing,

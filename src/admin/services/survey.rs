@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::admin::row::millis;
-use crate::admin::services::Listing;
+use crate::admin::services::listing::Listing;
 use crate::admin::services::scan::{Look, scan};
 use crate::admin::wire::services::Totals;
 use crate::base::sync::lock;

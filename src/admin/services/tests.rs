@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use regrow_supervisors::{Backoff, GiveUp, Intensity, Policy, Restart};
 
 use super::*;
-use crate::admin::wire::services::{Group, Totals};
+use crate::admin::wire::query::Sort;
+use crate::admin::wire::services::{Group, State, Totals};
 use crate::child::{Child, ServiceChild};
 use crate::context::Context;
 use crate::service::Service as ServiceTrait;

@@ -6,8 +6,8 @@
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
-use crate::admin::services::Listing;
-use crate::admin::services::order::Place;
+use crate::admin::services::listing::Listing;
+use crate::admin::services::place::Place;
 use crate::admin::services::scan::{Look, SLICE, slice};
 use crate::admin::wire::services::State;
 use crate::base::name::is_below;

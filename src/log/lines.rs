@@ -23,6 +23,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Delayed { .. }
         | EventKind::Renewed { .. }
         | EventKind::RestartOrdered { .. }
+        | EventKind::Acted { .. }
         | EventKind::Parked { reason: Some(_), .. }
         | EventKind::Waiting => Level::INFO,
         EventKind::StartFailed { .. }
@@ -55,6 +56,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         | EventKind::Abandoned
         | EventKind::Blocks { .. }
         | EventKind::ShutdownError { .. }
+        | EventKind::Acted { .. }
         | EventKind::Down
         | EventKind::Ignored => true,
         EventKind::Started { .. }
@@ -91,7 +93,8 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Down
         | EventKind::Gone
         | EventKind::GaveUp { .. }
-        | EventKind::GivenUp { .. } => None,
+        | EventKind::GivenUp { .. }
+        | EventKind::Acted { .. } => None,
     }
 }
 
@@ -239,6 +242,14 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
                 ERROR,
                 { path = %path, generation, exit.kind = %kind, exit.text = %text, why = %said },
                 "child ends for good"
+            );
+        }
+        EventKind::Acted { act } => {
+            let (by, reason, outcome) = (one_line(&act.by), one_line(&act.reason), one_line(&act.outcome));
+            line!(
+                INFO,
+                { path = %path, generation, act = %act.kind, by = %by, reason = %reason, outcome = %outcome, meant = act.generation },
+                "an operator acted"
             );
         }
     }

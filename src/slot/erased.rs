@@ -1,6 +1,7 @@
 //! The slot without its type of messages, and the tree as the slot sees it.
 
 use std::any::Any;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn status(&self) -> ServiceStatus;
     fn watch(&self) -> watch::Receiver<ServiceStatus>;
+    /// The state as the events have told it. Only the recorder writes it.
+    fn recorded(&self) -> &AtomicU8;
     fn accounting(&self) -> Accounting;
     /// Counts an end.
     fn note_exit(&self, cause: ExitKind);
@@ -71,6 +74,11 @@ pub(crate) trait AnySlot: Send + Sync {
     fn saves_or_new(&self) -> Arc<Saves>;
     /// Whether its messages wait because others go first: `hold.rs`.
     fn is_held(&self) -> bool;
+    /// Describes a message that this service was sent, in the service's words.
+    fn describe(&self, message: &dyn Any) -> Option<String>;
+    /// Returns the text of the present incarnation about its state.
+    #[allow(dead_code, reason = "only the admin source shows it, and it is a feature")]
+    fn described(&self) -> Option<Arc<str>>;
     /// Returns the number of the message in hand, and the incarnation that has it. Each message in hand has a different
     /// number.
     fn in_hand(&self) -> Option<(u64, Arc<Signals>)>;

@@ -1,7 +1,7 @@
 //! The slot as the directory and the supervisors see it: without its type of messages.
 
 use std::any::Any;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -75,6 +75,10 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         receiver
     }
 
+    fn recorded(&self) -> &AtomicU8 {
+        &self.recorded
+    }
+
     fn accounting(&self) -> Accounting {
         let front = lock(&self.front);
         let back = lock(&self.back);
@@ -143,6 +147,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn saves_or_new(&self) -> Arc<Saves> {
         lock(&self.back).losses().saves.get_or_insert_default().clone()
+    }
+
+    fn describe(&self, message: &dyn Any) -> Option<String> {
+        self.describe_message(message)
+    }
+
+    fn described(&self) -> Option<Arc<str>> {
+        self.description()
     }
 
     fn is_held(&self) -> bool {

@@ -58,6 +58,7 @@ pub(crate) mod queue;
 pub(crate) mod restarts;
 pub(crate) mod room;
 pub(crate) mod rooms;
+pub(crate) mod said;
 pub(crate) mod saves;
 pub(crate) mod settings;
 pub(crate) mod signals;
@@ -72,6 +73,7 @@ pub(crate) mod turns;
 pub(crate) mod unwanted;
 pub(crate) mod wait;
 pub(crate) mod waits;
+pub(crate) mod wording;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -79,8 +81,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, watch};
 
+use crate::base::sweep;
 use crate::base::sync::lock;
-use crate::base::{panics, sweep};
 use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::{DeadReason, Notice};
@@ -89,13 +91,11 @@ use crate::slot::settings::{Overflow, Settings};
 use in_hand::Tries;
 use queue::{Back, Envelope, Front, Shed};
 use status::{ServiceState, ServiceStatus};
+use wording::Wording;
 
 /// Message type of a child that takes no messages: a task, a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoMessages {}
-
-/// Function that names a message.
-pub(crate) type Label<M> = fn(&M) -> Option<&'static str>;
 
 /// The fields have this order in memory: those that senders write, those that are seldom touched, and those that the
 /// pump writes for each message. So senders and the pump share no cache line, without padding.
@@ -107,8 +107,8 @@ pub(crate) struct Slot<M> {
     tree: OnceLock<Weak<dyn SlotTree>>,
     /// Made when a task first follows the status, or waits for the slot to be free.
     notifiers: OnceLock<Box<Notifiers>>,
-    /// Names a message in the words of its service.
-    label: OnceLock<Label<M>>,
+    /// Names and describes a message in the words of its service.
+    wording: OnceLock<Wording<M>>,
     /// Whether its messages can be delivered twice.
     can_repeat: std::sync::atomic::AtomicBool,
     /// Whether an experiment counts the outcomes of its calls.
@@ -119,6 +119,8 @@ pub(crate) struct Slot<M> {
     is_measured: std::sync::atomic::AtomicBool,
     /// Where its counters are added up: see [`AnySlot::standing`].
     standing: AtomicU8,
+    /// State of the service as the events have told it, for the recorder alone.
+    recorded: AtomicU8,
     front_len: AtomicUsize,
     front: Mutex<Front<M>>,
 }
@@ -160,11 +162,12 @@ impl<M: Send + 'static> Slot<M> {
             path: OnceLock::new(),
             tree: OnceLock::new(),
             notifiers: OnceLock::new(),
-            label: OnceLock::new(),
+            wording: OnceLock::new(),
             front: Mutex::new(Front::new(settings.skips_abandoned)),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
             can_repeat: Default::default(),
+            recorded: Default::default(),
             is_counted: Default::default(),
             has_idle_limit: settings.idle_after.is_some().into(),
             is_measured: settings.is_measured.into(),
@@ -178,11 +181,6 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(crate) fn tree(&self) -> Option<Arc<dyn SlotTree>> {
         self.tree.get()?.upgrade()
-    }
-
-    /// Sets how dead letters are labelled. Only the first call has an effect.
-    pub(crate) fn set_label(&self, label: Label<M>) {
-        let _ = self.label.set(label);
     }
 
     pub(crate) fn configure(&self, settings: Settings) {
@@ -364,8 +362,7 @@ impl<M: Send + 'static> Slot<M> {
         let Some((wanted, tree)) = tree.filter(|(wanted, _)| wanted.is_kept || wanted.level.is_some()) else {
             return sweep::drop_quietly(message, &self.path(), "a message");
         };
-        // A label that panics counts as none.
-        let label = self.label.get().and_then(|label| panics::catch(|| label(&message)).unwrap_or(None));
+        let label = self.label_of(&message);
         let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
         let notice = Notice { path, generation, message_type, label, attempt, reason };
         if let Some(level) = wanted.level {

@@ -32,6 +32,7 @@ use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
 use crate::slot::tally::{Record, Times};
+use crate::slot::wording::Description;
 
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,
@@ -132,6 +133,8 @@ pub(crate) struct Losses {
     pub(crate) record: Option<Box<Record>>,
     /// Present if its times are measured: `measure.rs`.
     pub(crate) measure: Option<Box<Measure>>,
+    /// Text of an incarnation about its state, for operators.
+    pub(crate) description: Option<Description>,
 }
 
 /// Times of a measured service.

@@ -1,5 +1,6 @@
 //! A child as its supervisor's driver knows it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::start_limits::Ticket;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::{Effective, Named};
+use crate::tree::shared::About;
+use crate::tree::unwell::{Place, Unwell};
 
 /// A child as the driver knows it. The machine has its spec.
 pub(crate) struct ChildEntry {
@@ -41,6 +44,8 @@ pub(crate) struct ChildEntry {
     pub(crate) before: Before,
     /// Whether it was added at run time, and is lost with this supervisor (OTP rule 100).
     pub(crate) is_added: bool,
+    /// Its place among the children that are not up.
+    unwell: Option<Place>,
     rare: Option<Box<Rare>>,
 }
 
@@ -147,6 +152,7 @@ impl ChildEntry {
             was_killed: false,
             before: Before::Unknown,
             is_added,
+            unwell: None,
             rare: None,
         })
     }
@@ -160,6 +166,7 @@ impl ChildEntry {
         let slot = std::mem::replace(&mut self.slot, planned.slot().clone());
         self.make = planned.make.clone();
         if !Arc::ptr_eq(&slot, &self.slot) {
+            self.slot.recorded().store(slot.recorded().load(Ordering::Relaxed), Ordering::Relaxed);
             match slot.control() {
                 Some(_) => self.set(|rare| &mut rare.outdated, Some(slot)),
                 None => slot.close(ServiceState::Gone),
@@ -319,6 +326,25 @@ impl ChildEntry {
     pub(crate) fn ended(&mut self, exit: Exit) {
         self.has_failed = exit.is_abnormal() && self.asked_at.is_none() && !self.ends_as_ordered(&exit);
         self.last_exit = Some(shared(exit));
+    }
+
+    /// The child as events are about it.
+    pub(crate) fn about(&self, now: Duration) -> About<'_> {
+        About { path: &self.path, slot: Some(&*self.slot), now }
+    }
+
+    /// Enters it among the children that are not up.
+    pub(super) fn enter(&mut self, unwell: &Unwell) {
+        if self.unwell.is_none() {
+            self.unwell = unwell.enter(&self.path);
+        }
+    }
+
+    /// Takes it out from among the children that are not up.
+    pub(super) fn leave(&mut self, unwell: &Unwell) {
+        if let Some(place) = self.unwell.take() {
+            unwell.leave(place);
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {

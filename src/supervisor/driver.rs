@@ -68,6 +68,8 @@ pub(crate) struct Driver {
     pub(super) gave_up: Option<Arc<GaveUp>>,
     /// The first significant child that ended by a fault and was not restarted.
     pub(super) significant_fault: Option<Arc<GaveUp>>,
+    /// Whether the supervisor has come up.
+    pub(super) is_up: bool,
     /// Whether the supervisor is being killed, and its children with it.
     pub(super) is_killed: bool,
     pub(super) oath: Oath,
@@ -103,6 +105,7 @@ impl Driver {
             is_charged: false,
             gave_up: None,
             significant_fault: None,
+            is_up: false,
             is_killed: false,
             oath: Oath::default(),
         };
@@ -323,6 +326,7 @@ impl Drop for Driver {
             if let Some(control) = &entry.control {
                 control.kill();
             }
+            self.tell_killed(entry);
         }
         let exit = self.panic.take().map_or(Exit::Killed, Exit::Panicked);
         self.end(exit);

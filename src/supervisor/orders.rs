@@ -9,6 +9,7 @@ use regrow_supervisors::{
     SpecError,
 };
 
+use crate::recorder::state;
 use crate::slot::status::ServiceState;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure::paths_of;
@@ -113,6 +114,7 @@ impl Driver {
         let before = match self.children.entry(child) {
             Occupied(mut known) => known.get_mut().replan(&planned, own).is_supervisor(),
             Vacant(new) => {
+                state::is_added(planned.slot().recorded());
                 new.insert(ChildEntry::new(&planned, true, own));
                 false
             }
@@ -122,6 +124,9 @@ impl Driver {
         let is_at_rest = self.machine.outlook(child).is_some_and(|outlook| outlook.prospect == Prospect::Gone);
         if is_at_rest {
             self.shared.directory.close(&planned.path, ServiceState::Down);
+            if let Some(entry) = self.children.get_mut(&child) {
+                entry.enter(&self.shared.unwell);
+            }
         }
         self.heed_stop_order_anew();
         self.prepare(child);

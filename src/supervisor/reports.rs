@@ -1,17 +1,19 @@
 //! The events and log lines of a driver about its children: from facts as they come, and from reports of the machine.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use regrow_supervisors::{ChildSpec, Readiness, Report};
+use regrow_supervisors::{ChildSpec, Exit, Readiness, Report};
 use tracing::Level;
 
 use crate::event::EventKind;
 use crate::log::{self, Aside};
+use crate::recorder::state::HistoryState;
 use crate::slot::fact::Fact;
 use crate::slot::kept::KeptInfo;
 use crate::slot::restarts::RestartCause;
 use crate::slot::status::ServiceState;
-use crate::supervisor::child_entry::Before;
+use crate::supervisor::child_entry::{Before, ChildEntry};
 use crate::supervisor::driver::Driver;
 use crate::tree::paths::{name_of, path_of};
 
@@ -65,6 +67,7 @@ impl Driver {
         }
         if let EventKind::Started { info, outage } = &mut kind {
             entry.set_info(info.clone());
+            entry.leave(&self.shared.unwell);
             *outage = entry.slot.rose();
             let says_so =
                 |spec: &ChildSpec| spec.own_policy().and_then(|policy| policy.readiness) == Some(Readiness::WhenSaid);
@@ -85,6 +88,7 @@ impl Driver {
                 entry.slot.fell(is_start);
                 self.is_charged = true;
             }
+            entry.enter(&self.shared.unwell);
             entry.ended(exit.clone());
             entry.control = None;
             entry.close_outdated();
@@ -102,7 +106,7 @@ impl Driver {
         };
         let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
         let aside = || if is_unready { Aside::Unready } else { Aside::Nothing };
-        self.shared.tell_at(level, &entry.path, generation, kind, aside);
+        self.shared.tell_at(level, entry.about(self.now), generation, kind, aside);
     }
 
     pub(super) fn report(&mut self, report: Report) {
@@ -188,6 +192,9 @@ impl Driver {
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
         };
         let Some(entry) = self.children.get_mut(&child) else { return };
+        if matches!(kind, EventKind::Waiting | EventKind::Parked { .. }) {
+            entry.enter(&self.shared.unwell);
+        }
         // The line about such an event has said that the child failed.
         entry.has_failed &= !matches!(
             kind,
@@ -200,7 +207,16 @@ impl Driver {
             [] => Aside::Nothing,
             names => Aside::Services(names.iter().map(|name| path_of(&self.plan.path, name)).collect()),
         };
-        self.shared.tell_at(level, &entry.path, || entry.generation(), kind, aside);
+        self.shared.tell_at(level, entry.about(self.now), || entry.generation(), kind, aside);
+    }
+
+    /// Tells that a child that is up was killed, as this driver is dropped and no other code tells its end.
+    pub(super) fn tell_killed(&self, entry: &ChildEntry) {
+        if HistoryState::from_byte(entry.slot.recorded().load(Ordering::Relaxed)) == HistoryState::Up {
+            let (about, kind) = (entry.about(self.shared.clock.now()), EventKind::Exited { exit: Exit::Killed });
+            // The end of the supervisor has its own line.
+            self.shared.tell_at(Level::DEBUG, about, || entry.generation(), kind, || Aside::Nothing);
+        }
     }
 
     /// The delay as it was planned, and not the part of it that is left.

@@ -18,6 +18,7 @@ use crate::supervisor::actor;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::parent::Link;
 use crate::supervisor::plan::Make;
+use crate::tree::shared::About;
 
 /// The spawning of a ractor actor, which waits for that actor's own start. It is boxed, because ractor moves the
 /// supervisor's future at each message, and most messages start no actor.
@@ -38,6 +39,10 @@ impl Driver {
         let entry = self.children.get_mut(&attempt.child())?;
         (entry.asked_at, entry.was_killed) = (None, false);
         entry.control = None;
+        // A reader finds the children of a supervisor that is not up without this.
+        if self.is_up {
+            entry.enter(&self.shared.unwell);
+        }
         entry.set_blame(None);
         entry.set_given_up(None);
         self.shared.directory.begins(&entry.path);
@@ -135,6 +140,7 @@ impl Driver {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         // Its start may never end, and others wait for its place.
         entry.set_ticket(None);
+        entry.enter(&self.shared.unwell);
         entry.ended(entry.verdict(Exit::Killed));
         entry.slot.fell(false);
         entry.set_gave_up(None);
@@ -153,7 +159,8 @@ impl Driver {
                     }
                 }
                 self.shared.ending.abandoned_supervisor(path);
-                self.shared.tell(path, || slot.status().generation, EventKind::Abandoned);
+                let about = About { path, slot: Some(&**slot), now: self.now };
+                self.shared.tell(about, || slot.status().generation, EventKind::Abandoned);
             }
             None => {}
         }

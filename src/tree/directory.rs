@@ -268,15 +268,27 @@ impl Directory {
         self.paths.under(path)
     }
 
-    /// Puts a child and everything below it into a state in which nothing is accepted. Returns whether one of them was
-    /// required ([`ChildCounts`](crate::slot::status::Counts)).
-    pub(crate) fn close(&self, path: &str, state: ServiceState) -> bool {
-        let mut has_required = false;
+    /// Returns the first children behind `after`, in the order of the tree, of those at `top` and below it: see
+    /// [`Paths::page`].
+    #[allow(dead_code, reason = "only the admin source reads pages, and it is a feature")]
+    pub(crate) fn page(&self, top: &str, after: Option<&str>, max: usize) -> Vec<(Arc<str>, Listed)> {
+        self.paths.page(top, after, max)
+    }
+
+    /// Number of children.
+    #[allow(dead_code, reason = "only the admin source counts them, and it is a feature")]
+    pub(crate) fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Puts a child and everything below it into a state in which nothing is accepted. Returns them, leaves first.
+    pub(crate) fn close(&self, path: &str, state: ServiceState) -> Vec<(Arc<str>, Listed)> {
         // The walk includes what is below a child that is no supervisor: it may have been one in an earlier
         // description.
-        for (path, listed) in self.under(path) {
+        let closed = self.under(path);
+        for (path, listed) in &closed {
             match state {
-                ServiceState::Gone => self.remove(&path, &listed.slot),
+                ServiceState::Gone => self.remove(path, &listed.slot),
                 ServiceState::Waiting
                 | ServiceState::Starting
                 | ServiceState::Up
@@ -284,9 +296,8 @@ impl Directory {
                 | ServiceState::Parked { .. }
                 | ServiceState::Down => listed.slot.close(state),
             }
-            has_required |= listed.slot.counts().is_some();
         }
-        has_required
+        closed
     }
 
     /// Lets a child that rested, and everything below it, take messages again: it waits for what it depends on.

@@ -1,5 +1,6 @@
 //! A running tree: looks up, watches, kills and shuts down its children.
 
+pub(crate) mod at_end;
 pub(crate) mod clock;
 pub(crate) mod counts;
 pub(crate) mod dead_letters;
@@ -8,8 +9,10 @@ pub(crate) mod directory;
 pub(crate) mod effect;
 pub(crate) mod ending;
 pub(crate) mod figures;
+pub(crate) mod history;
 pub(crate) mod in_force;
 pub(crate) mod inject;
+mod lists;
 pub(crate) mod living;
 pub(crate) mod lookup;
 pub(crate) mod open_calls;
@@ -23,11 +26,13 @@ pub(crate) mod required;
 pub(crate) mod root;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
+mod siblings;
 #[allow(dead_code, reason = "only the judge of an experiment reads them")]
 pub(crate) mod statements;
 pub(crate) mod stop_order;
 pub(crate) mod tables;
 pub(crate) mod templates;
+pub(crate) mod unwell;
 pub(crate) mod why;
 
 use std::fmt;

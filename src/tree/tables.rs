@@ -5,6 +5,7 @@
 //! | table | bounded by |
 //! |---|---|
 //! | directory | the children that have a spec |
+//! | children that are not up | the children that have a spec |
 //! | directory: awaited paths | the names that specs give, and what waits for readiness |
 //! | directory: completed jobs | the awaited paths, and the jobs that static supervisors describe |
 //! | dependencies in force, stop order | the children that have a spec |
@@ -12,6 +13,7 @@
 //! | watchdog: waiters, open calls | twice the incarnations that wait, or calls that are open |
 //! | log | the children that have written a line in the last second, twice |
 //! | dead letters | the capacity that the user sets |
+//! | recorder (not counted here) | two rings of 4,160 entries, each with at most a few texts of 1 KiB |
 //! | chaos: services with faults | the services that have faults, or had some |
 //! | places of panics | the code of the program |
 //! | driver, dependency_watch, gates, machine | the children of the supervisor, and the orders that wait for an answer |
@@ -28,6 +30,7 @@ impl Shared {
     pub(crate) async fn tables(self: &Arc<Self>) -> BTreeMap<&'static str, usize> {
         let mut tables = BTreeMap::from([
             ("dependencies in force", self.in_force.len()),
+            ("children that are not up", self.unwell.len()),
             ("open calls", self.open_calls.len()),
             ("log: children", self.log.limited()),
             (

@@ -1,0 +1,61 @@
+//! `GET /v1/services`: a page of rows, and what is not well before them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use tokio::time::timeout;
+
+use crate::admin::answer::{Answer, Refused};
+use crate::admin::door::Door;
+use crate::admin::record::Changes;
+use crate::admin::routes::reading::{Asked, aside};
+use crate::admin::row;
+use crate::admin::services::{Listing, Record, list};
+use crate::admin::shown::Shown;
+use crate::admin::wire::envelope::{Envelope, Issue, IssueCode};
+use crate::admin::wire::query::ServicesQuery;
+use crate::admin::wire::services::{Service, Services};
+
+/// Time in which supervisors are asked about the rows that are not well. The others have what their slots say.
+const ASK_LIMIT: Duration = Duration::from_secs(2);
+
+pub(super) async fn services(State(door): State<Arc<Door>>, Asked(asked): Asked<ServicesQuery>) -> Answer<Services> {
+    let trees = match (&asked.tree, &asked.below) {
+        (Some(name), _) => vec![door.source.tree(Some(name))?],
+        (None, Some(below)) => vec![door.source.tree_of(below)?],
+        (None, None) => door.source.trees(),
+    };
+    let viewer = asked.viewer.as_deref().map(|name| door.source.viewers.get(name));
+    let read = trees.clone();
+    let listings = aside(move || read.iter().map(listing).collect()).await?;
+    let mut page = list(listings, asked, viewer, door.source.surveys.clone())
+        .await
+        .map_err(|Issue { code, text, about }| Refused::new(code, text).about(about.unwrap_or_default()))?;
+    // A supervisor that is busy answers late, and the rest of the page is worth more.
+    let _ = timeout(ASK_LIMIT, ask_all(&trees, &mut page.unwell)).await;
+    for asked in &page.unwell {
+        if let Some(row) = page.rows.iter_mut().find(|row| row.path == asked.path) {
+            row.clone_from(asked);
+        }
+    }
+    let is_empty = page.totals.children == 0;
+    let answer = Envelope::ok(page);
+    if !is_empty {
+        return Ok(answer);
+    }
+    Ok(answer.with_issue(Issue::new(IssueCode::NothingMatches, "no child matches what was asked for")))
+}
+
+fn listing(shown: &Arc<Shown>) -> Listing {
+    let record: Arc<dyn Record> = Arc::new(Changes::of(&shown.shared));
+    Listing { root: shown.name.clone(), shared: shown.shared.clone(), record: Some(record) }
+}
+
+async fn ask_all(trees: &[Arc<Shown>], rows: &mut [Service]) {
+    for row in rows {
+        if let Some(shown) = trees.iter().find(|shown| *shown.name == *row.tree) {
+            row::ask(&shown.shared, row).await;
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The recorder of a tree: what happened to its children, as the events told it.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `mod.rs` | the recorder: two rings under one lock |
+//! | `ring.rs` | one ring: what it keeps, and where it begins |
+//! | `noted.rs` | an entry as it is kept: 48 bytes, and what few entries need apart |
+//! | `slim.rs` | entries without error values, backtraces and very long texts |
+//! | `word.rs` | the kinds of entries, and what each does to the state of its child |
+//! | `state.rs` | the states that the events tell |
+//! | `entry.rs`, `history.rs` | what a reader gets |
+//! | `rewind.rs` | the tree as it was |
+//! | `follow.rs` | readers that wait for entries |
+//!
+//! Invariants:
+//! 1. Each event is one entry, noted before any subscriber can see it. So the entries in order are the events in order.
+//! 2. An entry holds the state that its child had before. The state after it is kept in the slot, under the same lock.
+//! 3. The time of an entry is never before that of an older one.
+//! 4. Failures, parks, give-ups and acts have a ring of their own. Ordinary starts and ends cannot push them out.
+//! 5. Nothing of the user's is dropped under the lock.
+//! 6. The end of the tree is the last entry. Supervisors that the end of a runtime drops later tell no subscriber.
+
+pub(crate) mod entry;
+pub(crate) mod follow;
+pub(crate) mod history;
+mod noted;
+pub(crate) mod rewind;
+mod ring;
+mod slim;
+pub(crate) mod state;
+pub(crate) mod word;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::base::sync::lock;
+use crate::event::{EventKind, Outage};
+use crate::recorder::entry::{HistoryEntry, HistoryKind};
+use crate::recorder::follow::Followers;
+use crate::recorder::history::{RingBegins, WordCount};
+use crate::recorder::noted::{Noted, Short};
+use crate::recorder::ring::{Block, Ring};
+use crate::recorder::state::HistoryState;
+use crate::recorder::word::Word;
+
+/// Recorder of one tree. It has no memory before the first entry.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder(Mutex<Rings>, Followers);
+
+#[derive(Debug, Default)]
+struct Rings {
+    /// Number of the latest entry.
+    number: u64,
+    /// Time of the latest entry, in nanoseconds.
+    latest: u64,
+    failures: Ring,
+    ordinary: Ring,
+    counts: Counts,
+    is_over: bool,
+}
+
+/// Number of the entries ever noted, by word.
+#[derive(Debug)]
+struct Counts([u64; Word::ALL.len()]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; Word::ALL.len()])
+    }
+}
+
+impl Recorder {
+    /// The readers that wait for entries.
+    #[cfg_attr(not(feature = "admin"), allow(dead_code, reason = "only the admin source follows, and it is a feature"))]
+    pub(crate) fn followers(&self) -> &Followers {
+        &self.1
+    }
+
+    /// Notes an event. `recorded` is the state of the child in its slot; `None` if it has none.
+    pub(crate) fn note(
+        &self,
+        recorded: Option<&AtomicU8>,
+        at: Duration,
+        path: &Arc<str>,
+        generation: u64,
+        event: &EventKind,
+    ) {
+        let short = Short::of(event);
+        let noted =
+            Noted { path: path.clone(), at: nanoseconds(at), stamp: short.stamp(), generation, more: short.more };
+        drop(self.push(recorded, noted, short.word, short.outage));
+    }
+
+    /// Notes a fact that is no event.
+    pub(crate) fn note_fact(
+        &self,
+        recorded: &AtomicU8,
+        at: Duration,
+        path: &Arc<str>,
+        generation: u64,
+        kind: HistoryKind,
+    ) {
+        let short = Short::of_fact(kind);
+        let noted =
+            Noted { path: path.clone(), at: nanoseconds(at), stamp: short.stamp(), generation, more: short.more };
+        drop(self.push(Some(recorded), noted, short.word, short.outage));
+    }
+
+    /// Adds an entry, and wakes the readers that wait for it. Returns what is to be dropped without the lock (invariant 5).
+    fn push(&self, recorded: Option<&AtomicU8>, noted: Noted, word: Word, outage: Option<Outage>) -> Pushed {
+        let pushed = self.add(recorded, noted, word, outage);
+        self.1.wake();
+        pushed
+    }
+
+    fn add(&self, recorded: Option<&AtomicU8>, mut noted: Noted, word: Word, outage: Option<Outage>) -> Pushed {
+        let mut rings = lock(&self.0);
+        let rings = &mut *rings;
+        // Invariant 6.
+        if rings.is_over {
+            return Pushed::TooLate(noted);
+        }
+        rings.is_over = word == Word::TreeOver;
+        rings.number += 1;
+        // Invariant 3.
+        rings.latest = rings.latest.max(noted.at);
+        noted.at = rings.latest;
+        rings.counts.0[word as usize] += 1;
+        // Invariant 2: this lock orders the writers, and a reader reads the state before the rings.
+        let before = match recorded {
+            Some(recorded) => {
+                let before = recorded.load(Ordering::Relaxed);
+                recorded.store(word.after().map_or(before, |after| after as u8), Ordering::Relaxed);
+                before
+            }
+            None => HistoryState::Absent as u8,
+        };
+        noted.stamp = noted.stamp.numbered(rings.number, before);
+        let ring = if word.is_failure() { &mut rings.failures } else { &mut rings.ordinary };
+        let evicted = if ring.has_room() { None } else { ring.make_room() };
+        ring.push(noted);
+        if let Some(outage) = outage {
+            ring.note_outage(rings.number, outage);
+        }
+        Pushed::Out(evicted)
+    }
+
+    /// Copies what is noted, from the entry after this number on.
+    pub(crate) fn copy_after(&self, number: u64) -> Copied {
+        let (mut entries, ordinary, copied) = {
+            let rings = lock(&self.0);
+            let counts = Word::ALL.iter().zip(rings.counts.0).filter(|(_, count)| *count > 0);
+            let counts = counts.map(|(word, count)| WordCount { kind: word.name(), cause: word.cause(), count });
+            let copied = Copied {
+                entries: Vec::new(),
+                failures: rings.failures.begins(),
+                ordinary: rings.ordinary.begins(),
+                counts: counts.collect(),
+                latest: rings.number,
+            };
+            (rings.failures.copy_after(number), rings.ordinary.copy_after(number), copied)
+        };
+        // Two runs that are in order: the sort finds them and merges them.
+        entries.extend(ordinary);
+        entries.sort_by_key(|(noted, _)| noted.stamp.number());
+        Copied { entries, ..copied }
+    }
+}
+
+/// Values that an entry leaves to be dropped.
+enum Pushed {
+    /// The oldest entries of a ring, if they made room for it.
+    Out(#[expect(dead_code, reason = "it is dropped")] Option<Block>),
+    /// The entry itself, as the tree is over.
+    TooLate(#[expect(dead_code, reason = "it is dropped")] Noted),
+}
+
+/// Copy of the rings, for a reader.
+pub(crate) struct Copied {
+    /// Oldest first.
+    entries: Vec<(Noted, Option<Outage>)>,
+    pub(crate) failures: RingBegins,
+    pub(crate) ordinary: RingBegins,
+    pub(crate) counts: Vec<WordCount>,
+    /// Number of the latest entry.
+    pub(crate) latest: u64,
+}
+
+impl Copied {
+    /// Takes the entries out, oldest first.
+    pub(crate) fn take_entries(&mut self) -> Vec<HistoryEntry> {
+        std::mem::take(&mut self.entries).into_iter().map(|(noted, outage)| noted.entry(outage)).collect()
+    }
+}
+
+/// Nanoseconds of a time. A tree runs for less than the 584 years after which they begin again.
+fn nanoseconds(at: Duration) -> u64 {
+    at.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(at.subsec_nanos()))
+}

@@ -250,6 +250,8 @@ mod incarnation;
 mod log;
 mod mailbox;
 mod monitor;
+#[cfg(feature = "cli")]
+pub mod operate;
 #[cfg(feature = "otp")]
 pub mod otp;
 #[cfg(feature = "policy")]

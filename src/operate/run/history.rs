@@ -1,0 +1,55 @@
+//! `regrow history`.
+
+use clap::Args;
+
+use crate::admin::wire::history::History;
+use crate::admin::wire::query::HistoryQuery;
+use crate::operate::ask::source::Source;
+use crate::operate::code::Code;
+use crate::operate::options::Target;
+use crate::operate::run::output::Output;
+use crate::operate::text::{history, moment};
+use crate::operate::trouble::Trouble;
+
+/// Options of `regrow history`.
+#[derive(Debug, Args)]
+pub struct Past {
+    /// The tree as it was: `-5m` (five minutes ago), `03:12`, `2026-11-29T03:12:00`. Clock times are UTC.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    at: Option<String>,
+    /// Only this path and what is below it.
+    #[arg(long, value_name = "PATH")]
+    below: Option<String>,
+    /// Only failures, parks, give-ups and acts of operators.
+    #[arg(long)]
+    failures: bool,
+    /// Entries that are shown.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=8192))]
+    limit: u32,
+    /// Name of the tree's root. It may be left out if the program has one tree.
+    #[arg(long)]
+    tree: Option<String>,
+    /// Children of a supervisor that are shown in the tree as it was. What was not well is shown beyond that.
+    #[arg(long, default_value_t = 12)]
+    fold: usize,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+impl Past {
+    pub(crate) fn run(&self, output: &Output) -> Result<Code, Trouble> {
+        let source = Source::find(&self.target)?;
+        let now_ms = source.greeting()?.data.now_ms;
+        let query = HistoryQuery {
+            tree: Some(source.tree(self.tree.as_deref())?),
+            below: self.below.clone(),
+            failures: self.failures,
+            limit: Some(self.limit),
+            before: None,
+            at_ms: self.at.as_deref().map(|at| moment(at, now_ms)).transpose().map_err(Trouble::usage)?,
+        };
+        let answer = source.look::<History>("/v1/history", &query)?;
+        output.answer(&answer, |past, screen| history(past, self.fold, screen))?;
+        Ok(Code::Done)
+    }
+}

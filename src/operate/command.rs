@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::admin::wire::act::ActKind;
 use crate::operate::code::{Code, EXIT_CODES};
@@ -43,9 +43,12 @@ use crate::operate::trouble::Trouble;
 /// }
 /// # assert!(Program::try_parse_from(["bank", "status", "bank/tellers"]).is_ok());
 /// ```
+#[derive(Debug)]
+pub struct Operate(Chosen);
+
+// clap would take a doc comment here for the description of the program that the commands are part of.
 #[derive(Debug, Subcommand)]
-#[non_exhaustive]
-pub enum Operate {
+enum Chosen {
     /// Lists children: what is not well first, with its cause and the command that acts now.
     Ps(Ps),
     /// Draws the tree. Large supervisors are folded; what is not well stays visible.
@@ -126,28 +129,56 @@ impl Operate {
     /// completions and the manual are made of it.
     pub fn run(self, whole: Command) -> ExitCode {
         let program = whole.get_name().to_owned();
-        on_a_thread(move || {
-            let nowhere = Target::default();
-            let output = Output::new(&program, self.target().unwrap_or(&nowhere));
-            match &self {
-                Self::Ps(ps) => ps.run(&output),
-                Self::Tree(tree) => tree.run(&output),
-                Self::Status(one) => one.status(&output),
-                Self::Why(one) => one.why(&output),
-                Self::Events(events) => events.run(&output),
-                Self::History(past) => past.run(&output),
-                Self::DeadLetters(letters) => letters.run(&output),
-                Self::Kill(child) => child.run(ActKind::Kill, &output),
-                Self::Restart(child) => child.run(ActKind::Restart, &output),
-                Self::Terminate(child) => child.run(ActKind::Terminate, &output),
-                Self::Start(child) => child.run(ActKind::Start, &output),
-                Self::Park(child) => child.run(ActKind::Park, &output),
-                Self::Revive(child) => child.run(ActKind::Revive, &output),
-                Self::Experiment(experiment) => experiment.run(&output),
-                Self::Completions(completions) => completions.run(whole, &output),
-                Self::Man(manual) => manual.run(whole),
-            }
-        })
+        on_a_thread(move || self.0.run(whole, &program))
+    }
+}
+
+impl FromArgMatches for Operate {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Chosen::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl Subcommand for Operate {
+    fn augment_subcommands(command: Command) -> Command {
+        Chosen::augment_subcommands(command)
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Chosen::augment_subcommands_for_update(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        Chosen::has_subcommand(name)
+    }
+}
+
+impl Chosen {
+    fn run(self, whole: Command, program: &str) -> Result<Code, Trouble> {
+        let nowhere = Target::default();
+        let output = Output::new(program, self.target().unwrap_or(&nowhere));
+        match &self {
+            Self::Ps(ps) => ps.run(&output),
+            Self::Tree(tree) => tree.run(&output),
+            Self::Status(one) => one.status(&output),
+            Self::Why(one) => one.why(&output),
+            Self::Events(events) => events.run(&output),
+            Self::History(past) => past.run(&output),
+            Self::DeadLetters(letters) => letters.run(&output),
+            Self::Kill(child) => child.run(ActKind::Kill, &output),
+            Self::Restart(child) => child.run(ActKind::Restart, &output),
+            Self::Terminate(child) => child.run(ActKind::Terminate, &output),
+            Self::Start(child) => child.run(ActKind::Start, &output),
+            Self::Park(child) => child.run(ActKind::Park, &output),
+            Self::Revive(child) => child.run(ActKind::Revive, &output),
+            Self::Experiment(experiment) => experiment.run(&output),
+            Self::Completions(completions) => completions.run(whole, &output),
+            Self::Man(manual) => manual.run(whole),
+        }
     }
 
     fn target(&self) -> Option<&Target> {

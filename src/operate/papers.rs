@@ -13,14 +13,14 @@ use crate::operate::trouble::Trouble;
 
 /// Options of `regrow completions`.
 #[derive(Debug, Args)]
-pub struct Completions {
+pub(crate) struct Completions {
     /// The shell.
     shell: Shell,
 }
 
 /// Options of `regrow man`.
 #[derive(Debug, Args)]
-pub struct Manual {
+pub(crate) struct Manual {
     /// The folder that the pages are written to. It is made if it is not there.
     folder: PathBuf,
 }

@@ -17,7 +17,7 @@ use crate::operate::trouble::Trouble;
 
 /// Options of an act on a child.
 #[derive(Debug, Args)]
-pub struct OnChild {
+pub(crate) struct OnChild {
     /// Full path of the child, such as `shop/db`.
     path: String,
     /// The reason, for the log, the events and the record.

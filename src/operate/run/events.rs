@@ -19,7 +19,7 @@ const ALL: u32 = 8_192;
 
 /// Options of `regrow events`.
 #[derive(Debug, Args)]
-pub struct Events {
+pub(crate) struct Events {
     /// Print events as they happen, until the tree is over or the command is stopped.
     #[arg(long, short)]
     follow: bool,
@@ -49,7 +49,7 @@ impl Events {
         // The events go on behind the last entry that was printed, or behind the greeting.
         let seq = past.or(newest).unwrap_or(0);
         let position = format!("{}:{tree}:{seq}", greeting.boot);
-        Follower::new(tree, self.failures, position).follow(&mut source, output)
+        Follower::new(greeting.program, tree, self.failures, position).follow(&mut source, output)
     }
 
     /// Prints the entries until now, and returns the number of the last one.

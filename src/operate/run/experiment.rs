@@ -18,7 +18,7 @@ use crate::operate::trouble::Trouble;
 
 /// Subcommands of `regrow experiment`.
 #[derive(Debug, Subcommand)]
-pub enum Experiment {
+pub(crate) enum Experiment {
     /// Runs an experiment in the program. The file is sent as its content. The program has to grant the capability.
     Run(Run),
     /// Lists the experiments that run or have run, with their reports.
@@ -29,7 +29,7 @@ pub enum Experiment {
 
 /// Options of `regrow experiment run`.
 #[derive(Debug, Args)]
-pub struct Run {
+pub(crate) struct Run {
     /// The experiment, in TOML.
     file: PathBuf,
     /// Name of the tree's root. It may be left out if the program has one tree.
@@ -47,14 +47,14 @@ pub struct Run {
 
 /// Options of `regrow experiment list`.
 #[derive(Debug, Args)]
-pub struct List {
+pub(crate) struct List {
     #[command(flatten)]
     target: Target,
 }
 
 /// Options of `regrow experiment stop`.
 #[derive(Debug, Args)]
-pub struct Stop {
+pub(crate) struct Stop {
     /// Number of the experiment.
     number: u64,
     #[command(flatten)]

@@ -32,6 +32,7 @@ const DELAYS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2
 /// Follower of the events of a tree.
 #[derive(Debug)]
 pub(crate) struct Follower {
+    program: String,
     tree: String,
     failures: bool,
     /// Position of the last event that was printed.
@@ -47,8 +48,8 @@ enum End {
 }
 
 impl Follower {
-    pub(crate) fn new(tree: String, failures: bool, position: String) -> Self {
-        Self { tree, failures, position }
+    pub(crate) fn new(program: String, tree: String, failures: bool, position: String) -> Self {
+        Self { program, tree, failures, position }
     }
 
     /// Prints the events until the tree is over, the output is closed, or the program stays away for a minute.
@@ -78,10 +79,13 @@ impl Follower {
             if now.duration_since(since) > OUTAGE_MAX {
                 return Err(Trouble::lost(format!("{trouble}; the program stayed away for a minute")));
             }
-            source.runtime.block_on(sleep(delay));
+            source.runtime.block_on(async { sleep(delay).await });
             delay = delay.saturating_mul(2).min(DELAYS[1]);
             // A program that was started again has a new process, and so another socket.
-            if let Ok(place) = find(source.target) {
+            let mut again = source.target.clone();
+            // Without it, any program that is the only one now would be taken for the one that went away.
+            again.of.get_or_insert_with(|| self.program.clone());
+            if let Ok(place) = find(&again) {
                 source.place = place;
             }
         }

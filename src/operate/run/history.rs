@@ -11,9 +11,14 @@ use crate::operate::run::output::Output;
 use crate::operate::text::{history, moment};
 use crate::operate::trouble::Trouble;
 
+/// Entries that are shown unless a number is given.
+const LAST: u32 = 100;
+/// Entries at most, which is all that the record can hold.
+const ALL: u32 = 8_192;
+
 /// Options of `regrow history`.
 #[derive(Debug, Args)]
-pub struct Past {
+pub(crate) struct Past {
     /// The tree as it was: `-5m` (five minutes ago), `03:12`, `2026-11-29T03:12:00`. Clock times are UTC.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     at: Option<String>,
@@ -23,9 +28,9 @@ pub struct Past {
     /// Only failures, parks, give-ups and acts of operators.
     #[arg(long)]
     failures: bool,
-    /// Entries that are shown.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=8192))]
-    limit: u32,
+    /// Entries that are shown. Default: 100; with `--at`, those around that moment.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8192))]
+    limit: Option<u32>,
     /// Name of the tree's root. It may be left out if the program has one tree.
     #[arg(long)]
     tree: Option<String>,
@@ -44,7 +49,7 @@ impl Past {
             tree: Some(source.tree(self.tree.as_deref())?),
             below: self.below.clone(),
             failures: self.failures,
-            limit: Some(self.limit),
+            limit: Some(self.limit.unwrap_or(if self.at.is_some() { ALL } else { LAST })),
             before: None,
             at_ms: self.at.as_deref().map(|at| moment(at, now_ms)).transpose().map_err(Trouble::usage)?,
         };

@@ -16,7 +16,7 @@ use crate::operate::trouble::Trouble;
 /// Options of `regrow dead-letters`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct DeadLetters {
+pub(crate) struct DeadLetters {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]

@@ -17,7 +17,7 @@ use crate::operate::trouble::Trouble;
 
 /// Options of `regrow status` and `regrow why`.
 #[derive(Debug, Args)]
-pub struct One {
+pub(crate) struct One {
     /// Full path of the child, such as `shop/db`.
     path: String,
     #[command(flatten)]

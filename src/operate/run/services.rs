@@ -21,7 +21,7 @@ const TREE_ROWS: u64 = 10_000;
 
 /// Options of `regrow ps`.
 #[derive(Debug, Args)]
-pub struct Ps {
+pub(crate) struct Ps {
     #[command(flatten)]
     pub(crate) target: Target,
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub struct Ps {
 
 /// Options of `regrow tree`.
 #[derive(Debug, Args)]
-pub struct Tree {
+pub(crate) struct Tree {
     #[command(flatten)]
     pub(crate) target: Target,
     #[command(flatten)]

@@ -8,25 +8,44 @@ use crate::operate::text::headline::counts;
 use crate::operate::text::screen::{Colour, Screen, wrap};
 use crate::operate::text::{ago, clock, safe};
 
-/// Returns the text of `regrow history`: where the record begins, the entries, oldest first, and, if it was asked for, the
-/// tree as it was: what was not well first.
+/// Entries that are shown before and after the moment of the tree as it was.
+const BEFORE: usize = 15;
+const AFTER: usize = 5;
+
+/// Returns the text of `regrow history`: where the record begins, and the entries, oldest first. If the tree as it was is
+/// asked for, it comes first, with what was not well at its head, and the entries are those around that moment.
 pub fn history(history: &History, fold: usize, screen: &Screen) -> String {
     let mut out = String::new();
     for line in wrap(&begins(history), screen.width()) {
         out.push_str(&format!("{}\n", screen.paint(Colour::Dim, &line)));
     }
-    if history.next.is_some() {
-        out.push_str(&screen.paint(Colour::Dim, "older entries are left out: --limit N shows more"));
-        out.push('\n');
-    }
-    history.entries.iter().rev().for_each(|event| out.push_str(&entry(event, screen)));
-    if history.entries.is_empty() {
-        out.push_str("no entries\n");
-    }
-    if let Some(at) = history.at_ms {
-        as_it_was(history, at, fold, screen, &mut out);
+    match history.at_ms {
+        Some(at) => {
+            as_it_was(history, at, fold, screen, &mut out);
+            around(history, at, screen, &mut out);
+        }
+        None => {
+            if history.next.is_some() {
+                out.push_str(&screen.paint(Colour::Dim, "older entries are left out: --limit N shows more"));
+                out.push('\n');
+            }
+            history.entries.iter().rev().for_each(|event| out.push_str(&entry(event, screen)));
+            if history.entries.is_empty() {
+                out.push_str("no entries\n");
+            }
+        }
     }
     out
+}
+
+/// Writes the last entries before the moment, and the first ones after it.
+fn around(history: &History, at_ms: u64, screen: &Screen, out: &mut String) {
+    let later = history.entries.partition_point(|event| event.at_ms > at_ms);
+    let (after, before) = history.entries.split_at(later);
+    out.push('\n');
+    before.iter().take(BEFORE).rev().for_each(|event| out.push_str(&entry(event, screen)));
+    out.push_str(&format!("{}\n", screen.paint(Colour::Yellow, &format!("-- {}", clock(at_ms)))));
+    after.iter().rev().take(AFTER).for_each(|event| out.push_str(&entry(event, screen)));
 }
 
 fn as_it_was(history: &History, at_ms: u64, fold: usize, screen: &Screen, out: &mut String) {

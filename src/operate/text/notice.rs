@@ -9,8 +9,8 @@ use crate::operate::text::{ago, length, safe};
 const INDENT: &str = "    ";
 /// Reason in a command that is offered. It is meant to be replaced, and is true if it is not.
 const BY_HAND: &str = "by hand";
-/// Acts that a row may offer.
-const VERBS: [&str; 6] = ["kill", "restart", "terminate", "start", "park", "revive"];
+/// Commands that a row may offer.
+const VERBS: [&str; 7] = ["kill", "restart", "terminate", "start", "park", "revive", "why"];
 
 /// Writes a notice for every row that is not well.
 pub(crate) fn notices(services: &Services, screen: &Screen, out: &mut String) {
@@ -70,7 +70,7 @@ pub(crate) fn prospects(service: &Service) -> Option<String> {
 /// Returns the command that acts now, for this program, ready to paste. The act is the one that the source offers.
 pub(crate) fn command(service: &Service, screen: &Screen) -> Option<String> {
     let offered = service.act.as_deref()?;
-    let verb = offered.split_whitespace().find_map(|word| VERBS.into_iter().find(|verb| *verb == word));
+    let verb = offered.split_whitespace().nth(1).and_then(|word| VERBS.into_iter().find(|verb| *verb == word));
     Some(match verb {
         Some(verb) => act_on(service, verb, screen),
         None => safe(offered).into_owned(),
@@ -81,6 +81,7 @@ pub(crate) fn command(service: &Service, screen: &Screen) -> Option<String> {
 pub(crate) fn act_on(service: &Service, verb: &str, screen: &Screen) -> String {
     let generation = service.generation.to_string();
     match verb {
+        "why" => screen.paste(verb, &[], Some(&service.path)),
         "start" | "revive" => screen.paste(verb, &["--reason", BY_HAND], Some(&service.path)),
         _ => screen.paste(verb, &["--generation", &generation, "--reason", BY_HAND], Some(&service.path)),
     }

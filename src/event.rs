@@ -1,5 +1,9 @@
 //! Events of a tree, and the stream on which subscribers receive them.
 
+mod word;
+
+pub(crate) mod act;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +17,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::coop;
 
 use crate::error::gave_up::GaveUp;
+use crate::event::act::Act;
 use crate::slot::kept::KeptInfo;
 
 /// Something that happened to a child of the tree.
@@ -149,6 +154,11 @@ pub enum EventKind {
         /// The supervisor, the exit of the child, and the reason why no more restart was allowed.
         why: Arc<GaveUp>,
     },
+    /// An operator acted on the child, or tried to. What follows is told by events of its own.
+    Acted {
+        /// The act.
+        act: Arc<Act>,
+    },
 }
 
 impl fmt::Display for EventKind {
@@ -197,6 +207,7 @@ impl fmt::Display for EventKind {
                 f.write_str("ends for good: ")?;
                 why.say_why(f)
             }
+            Self::Acted { act } => write!(f, "act of an operator: {act}"),
         }
     }
 }

@@ -151,13 +151,14 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `admin` | dumps of a tree's history: written, also when a root gives up, and read |
 //! | `macros` | `#[regrow::service]`, which makes messages and a typed client of the methods of a service |
 //! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
 //! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
 //! | `chaos` | experiments with faults, live and in virtual time |
 //! | `checkpoint` | `regrow::checkpoint`: state that survives the process, in files or in memory |
 //! | `checkpoint-sqlite` | a checkpoint store in SQLite, which is built from its C source; needs Rust 1.89 |
-//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `policy`, `chaos`, `checkpoint` and `otp` |
+//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `admin`, `policy`, `chaos`, `checkpoint` and `otp` |
 //! | `otp` | the player of OTP's scenarios, on the bare machines and live; `trace` is its old name |
 //! | `async-trait` | for programs in which something else turns on ractor's feature of that name, which changes ractor's traits for all |
 //! | `cluster` | the same for ractor's `cluster`. Other nodes see no actor that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message is serializable |
@@ -211,13 +212,15 @@
 //! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`); `request`, a call with one error for its fate and the service's own |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
-//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
+//! | `recorder/` | what happened to the children, as the events told it: two rings, one lock, and the tree as it was |
+//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), its history, readiness, dependencies, restarts of dependents (`renewals`), why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
 //! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, what it asks about its tree (`observe`), what it keeps for the next one (`keep`), and its timers (`timers`); the trait, and the contract page; tasks that give a value |
 //! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream (`stream`) |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
 //! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
 //! | `checkpoint/` | state that survives the process. `store`, `contract/`: the contract of a store, and its tests; `files/`, `sqlite`, `memory`: the stores; `turns`, `blocking`: when and in which thread their work is done; `terms`: a store with its time limit. `claims`, `claimed`: the right of an incarnation to save. `typed`: the checkpoint of a service; `group/`: group commit; `state`, `json`: values and their encoding; `observed`: the seam for experiments |
+//! | `admin/` | operations on a tree from outside. `dump/`: its history as a file |
 //! | `run/` | from a signal of the system to the exit status |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
@@ -257,6 +260,7 @@ pub mod otp;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod recipient;
+mod recorder;
 #[cfg(feature = "signal")]
 mod run;
 mod running_task;
@@ -346,7 +350,12 @@ pub use recipient::{Recipient, RecipientError};
 // A tree that runs: to look up, to look at, to end.
 pub use error::gave_up::GaveUp;
 pub use error::not_running::NotRunning;
+pub use event::act::{Act, ActKind, ActOutcome};
 pub use event::{Event, EventKind, Events, Lagged, Outage};
+pub use recorder::entry::{HistoryEntry, HistoryKind};
+pub use recorder::history::{History, RingBegins, WordCount};
+pub use recorder::rewind::{PastStatus, TooEarly};
+pub use recorder::state::HistoryState;
 pub use slot::accounting::Accounting;
 pub use slot::dead_letter::DeadReason;
 pub use slot::kept::KeptInfo;
@@ -355,6 +364,7 @@ pub use slot::status::{ServiceState, ServiceStatus};
 pub use tree::dead_letters::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, ReplayError, ReplayFailure};
 pub use tree::directory::{ChildKind, DirectoryEntry};
 pub use tree::ending::StopFailure;
+pub use tree::history::HistoryAfter;
 pub use tree::lookup::LookupError;
 pub use tree::readiness::{NotReadyError, ReadyError, Unready};
 pub use tree::report::{ShutdownReport, UncleanEnd};

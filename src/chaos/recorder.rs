@@ -209,6 +209,7 @@ impl Recorder {
             | EventKind::Renewed { .. }
             | EventKind::TooManyFailures { .. }
             | EventKind::KeptSetAside { .. }
+            | EventKind::Acted { .. }
             | EventKind::Blocks { .. } => {}
         }
     }

@@ -23,6 +23,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Delayed { .. }
         | EventKind::Renewed { .. }
         | EventKind::RestartOrdered { .. }
+        | EventKind::Acted { .. }
         | EventKind::Waiting => Level::INFO,
         EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
@@ -54,6 +55,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         | EventKind::Abandoned
         | EventKind::Blocks { .. }
         | EventKind::ShutdownError { .. }
+        | EventKind::Acted { .. }
         | EventKind::Down
         | EventKind::Ignored => true,
         EventKind::Started { .. }
@@ -90,7 +92,8 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Down
         | EventKind::Gone
         | EventKind::GaveUp { .. }
-        | EventKind::GivenUp { .. } => None,
+        | EventKind::GivenUp { .. }
+        | EventKind::Acted { .. } => None,
     }
 }
 
@@ -235,6 +238,14 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
                 ERROR,
                 { path = %path, generation, exit.kind = %kind, exit.text = %text, why = %said },
                 "child ends for good"
+            );
+        }
+        EventKind::Acted { act } => {
+            let (by, reason, outcome) = (one_line(&act.by), one_line(&act.reason), one_line(&act.outcome));
+            line!(
+                INFO,
+                { path = %path, generation, act = %act.kind, by = %by, reason = %reason, outcome = %outcome, meant = act.generation },
+                "an operator acted"
             );
         }
     }

@@ -163,7 +163,7 @@ impl Log {
         if is_last || lines::is_urgent(kind) {
             // A report about earlier lines comes before this line.
             let held = if is_last { lock(&self.shared.limiter).forget(path) } else { self.shared.take_held(path) };
-            if matches!(kind, EventKind::Blocks { .. }) {
+            if matches!(kind, EventKind::Blocks { .. } | EventKind::Acted { .. }) {
                 self.shared.tell_held(&held);
             } else {
                 // The child is no longer up.

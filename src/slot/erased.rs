@@ -1,6 +1,7 @@
 //! The slot without its type of messages, and the tree as the slot sees it.
 
 use std::any::Any;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn status(&self) -> ServiceStatus;
     fn watch(&self) -> watch::Receiver<ServiceStatus>;
+    /// The state as the events have told it. Only the recorder writes it.
+    fn recorded(&self) -> &AtomicU8;
     fn accounting(&self) -> Accounting;
     /// Number of senders that wait for room.
     fn waiting_for_room(&self) -> usize;

@@ -1,6 +1,7 @@
 //! The slot as the directory and the supervisors see it: without its type of messages.
 
 use std::any::Any;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Weak};
 
 use regrow_supervisors::Completion;
@@ -69,6 +70,10 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         drop(watch);
         self.publish();
         receiver
+    }
+
+    fn recorded(&self) -> &AtomicU8 {
+        &self.recorded
     }
 
     fn accounting(&self) -> Accounting {

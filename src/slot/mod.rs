@@ -110,6 +110,8 @@ pub(crate) struct Slot<M> {
     is_counted: std::sync::atomic::AtomicBool,
     /// Whether its incarnations end after some time without a message.
     has_idle_limit: std::sync::atomic::AtomicBool,
+    /// State of the service as the events have told it, for the recorder alone.
+    recorded: std::sync::atomic::AtomicU8,
     front_len: AtomicUsize,
     front: Mutex<Front<M>>,
 }
@@ -156,6 +158,7 @@ impl<M: Send + 'static> Slot<M> {
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
             can_repeat: Default::default(),
+            recorded: Default::default(),
             is_counted: Default::default(),
             has_idle_limit: settings.idle_after.is_some().into(),
         })

@@ -8,12 +8,14 @@ use crate::base::thrift;
 use crate::base::wake::Wake;
 use crate::event::EventKind;
 use crate::log::{self, Aside};
+use crate::recorder::entry::HistoryKind;
 use crate::slot::erased::Supervision;
 use crate::slot::status::ServiceState;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::start::Spawning;
 use crate::supervisor::testimony::Saying;
+use crate::tree::Directory;
 use crate::tree::report::ShutdownReport;
 
 /// The outcome of an action.
@@ -67,7 +69,7 @@ impl Driver {
                 if let Some(entry) = self.children.get(&child) {
                     let level = if entry.has_failed { Level::WARN } else { log::level(&EventKind::Down) };
                     let aside = || entry.last_exit.clone().map_or(Aside::Nothing, Aside::Ended);
-                    self.shared.tell_at(level, &entry.path, || entry.generation(), EventKind::Down, aside);
+                    self.shared.tell_at(level, entry.about(self.now), || entry.generation(), EventKind::Down, aside);
                     self.shared.directory.close(&entry.path, ServiceState::Down);
                     self.shared.required.wake();
                 }
@@ -91,9 +93,9 @@ impl Driver {
                     if let Some(completion) = entry.slot.completion() {
                         self.shared.directory.remember(&entry.path, completion, !entry.is_added);
                     }
-                    self.shared.forget(&entry.path);
+                    self.shared.forget(&entry.path, true);
                     // This comes last, so that a subscriber that looks the child up does not find it.
-                    self.shared.tell(&entry.path, || entry.generation(), EventKind::Gone);
+                    self.shared.tell(entry.about(self.now), || entry.generation(), EventKind::Gone);
                     self.shared.log.forget(&entry.path);
                 }
                 self.heed_stop_order_anew();
@@ -113,6 +115,7 @@ impl Driver {
                 }
                 self.plan.slot.life().supervise(&self.inbox, Supervision::IsUp);
                 if self.parent.is_tree() {
+                    self.shared.record(&self.plan.path, &*self.plan.slot, HistoryKind::TreeUp);
                     self.shared.log.tree_is_up(&self.plan.path, self.shared.clock.now());
                 }
                 self.parent.tell_up(self.plan.slot.status().generation);
@@ -139,15 +142,20 @@ impl Driver {
         // A partitioned supervisor begins again with the number of partitions that it was resized to.
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
-            self.shared.forget(&entry.path);
+            self.shared.forget(&entry.path, false);
         }
         if let Some(watch) = &self.plan.watch {
             watch.ended(&exit, self.parent.was_up());
         }
         if self.parent.is_tree() {
+            let over = HistoryKind::TreeOver { exit: exit.clone() };
+            self.shared.record(&self.plan.path, &*self.plan.slot, over);
             self.shared.end();
             let report = ShutdownReport::new(self.plan.path.clone(), exit.clone(), self.shared.ending.notes());
             report.log(self.parent.was_up());
+            if let Some(at_end) = &self.shared.options_in_force.at_end {
+                at_end.is_over(&Directory { shared: self.shared.clone() }, &report);
+            }
         }
         self.parent.tell_end(exit, self.gave_up.clone());
     }

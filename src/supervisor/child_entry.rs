@@ -1,5 +1,6 @@
 //! A child as its supervisor's driver knows it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::start_limits::Ticket;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::{Effective, Named};
+use crate::tree::shared::About;
 
 /// A child as the driver knows it. The machine has its spec.
 pub(crate) struct ChildEntry {
@@ -145,6 +147,7 @@ impl ChildEntry {
         let slot = std::mem::replace(&mut self.slot, planned.slot().clone());
         self.make = planned.make.clone();
         if !Arc::ptr_eq(&slot, &self.slot) {
+            self.slot.recorded().store(slot.recorded().load(Ordering::Relaxed), Ordering::Relaxed);
             match slot.control() {
                 Some(_) => self.set(|rare| &mut rare.outdated, Some(slot)),
                 None => slot.close(ServiceState::Gone),
@@ -291,6 +294,11 @@ impl ChildEntry {
     pub(crate) fn ended(&mut self, exit: Exit) {
         self.has_failed = exit.is_abnormal() && self.asked_at.is_none() && !self.ends_as_ordered(&exit);
         self.last_exit = Some(shared(exit));
+    }
+
+    /// The child as events are about it.
+    pub(crate) fn about(&self, now: Duration) -> About<'_> {
+        About { path: &self.path, slot: Some(&*self.slot), now }
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -315,6 +315,7 @@ impl Drop for Driver {
             if let Some(control) = &entry.control {
                 control.kill();
             }
+            self.tell_killed(entry);
         }
         let exit = self.panic.take().map_or(Exit::Killed, Exit::Panicked);
         self.end(exit);

@@ -50,7 +50,11 @@ pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<
             "it is for a supervisor below another one, and no supervisor is above a root: leave it out",
         ),
         false => (
-            vec![("policies", terms.overrides.is_some()), ("seed", terms.seed.is_some())],
+            vec![
+                ("policies", terms.overrides.is_some()),
+                ("seed", terms.seed.is_some()),
+                ("dump_history_to", terms.at_end.is_some()),
+            ],
             "it is for the whole tree: set it on the root",
         ),
     };

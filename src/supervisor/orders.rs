@@ -9,6 +9,7 @@ use regrow_supervisors::{
     SpecError,
 };
 
+use crate::recorder::state;
 use crate::slot::status::ServiceState;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure::paths_of;
@@ -105,6 +106,7 @@ impl Driver {
         let before = match self.children.entry(child) {
             Occupied(mut known) => known.get_mut().replan(&planned, own).is_supervisor(),
             Vacant(new) => {
+                state::is_added(planned.slot().recorded());
                 new.insert(ChildEntry::new(&planned, true, own));
                 false
             }

@@ -1,15 +1,18 @@
 //! The events and log lines of a driver about its children: from facts as they come, and from reports of the machine.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use regrow_supervisors::{ChildSpec, Readiness, Report};
+use regrow_supervisors::{ChildSpec, Exit, Readiness, Report};
 use tracing::Level;
 
 use crate::event::EventKind;
 use crate::log::{self, Aside};
+use crate::recorder::state::HistoryState;
 use crate::slot::fact::Fact;
 use crate::slot::kept::KeptInfo;
 use crate::slot::status::ServiceState;
+use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::driver::Driver;
 use crate::tree::paths::{name_of, path_of};
 
@@ -81,7 +84,7 @@ impl Driver {
         };
         let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
         let aside = || if is_unready { Aside::Unready } else { Aside::Nothing };
-        self.shared.tell_at(level, &entry.path, generation, kind, aside);
+        self.shared.tell_at(level, entry.about(self.now), generation, kind, aside);
     }
 
     pub(super) fn report(&mut self, report: Report) {
@@ -175,7 +178,16 @@ impl Driver {
             [] => Aside::Nothing,
             names => Aside::Services(names.iter().map(|name| path_of(&self.plan.path, name)).collect()),
         };
-        self.shared.tell_at(level, &entry.path, || entry.generation(), kind, aside);
+        self.shared.tell_at(level, entry.about(self.now), || entry.generation(), kind, aside);
+    }
+
+    /// Tells that a child that is up was killed, as this driver is dropped and no other code tells its end.
+    pub(super) fn tell_killed(&self, entry: &ChildEntry) {
+        if HistoryState::from_byte(entry.slot.recorded().load(Ordering::Relaxed)) == HistoryState::Up {
+            let (about, kind) = (entry.about(self.shared.clock.now()), EventKind::Exited { exit: Exit::Killed });
+            // The end of the supervisor has its own line.
+            self.shared.tell_at(Level::DEBUG, about, || entry.generation(), kind, || Aside::Nothing);
+        }
     }
 
     /// The delay as it was planned, and not the part of it that is left.

@@ -127,7 +127,7 @@ self::every_builder! {
     }
 
     /// The settings beyond OTP's flags.
-    #[cfg(feature = "policy")]
+    #[cfg(any(feature = "policy", feature = "admin"))]
     pub(crate) fn options_mut(&mut self) -> &mut crate::tree::options::Options {
         &mut self.base.terms
     }

@@ -18,6 +18,7 @@ use crate::supervisor::actor;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::parent::Link;
 use crate::supervisor::plan::Make;
+use crate::tree::shared::About;
 
 /// The spawning of a ractor actor, which waits for that actor's own start. It is boxed, because ractor moves the
 /// supervisor's future at each message, and most messages start no actor.
@@ -150,7 +151,8 @@ impl Driver {
                     }
                 }
                 self.shared.ending.abandoned_supervisor(path);
-                self.shared.tell(path, || slot.status().generation, EventKind::Abandoned);
+                let about = About { path, slot: Some(&**slot), now: self.now };
+                self.shared.tell(about, || slot.status().generation, EventKind::Abandoned);
             }
             None => {}
         }

@@ -9,6 +9,7 @@ use crate::error::gave_up::GaveUp;
 use crate::event::EventKind;
 use crate::log::{line, millis};
 use crate::supervisor::driver::Driver;
+use crate::tree::shared::About;
 
 /// A stop that takes longer than this gets a line in the log while the tree ends.
 const LONG: Duration = Duration::from_secs(1);
@@ -99,11 +100,8 @@ impl Driver {
             self.shared.ending.gave_up(why.clone());
         }
         self.plan.slot.fell(false);
-        self.shared.tell(
-            &self.plan.path,
-            || self.plan.slot.status().generation,
-            EventKind::GaveUp { why: why.clone() },
-        );
+        let about = About { path: &self.plan.path, slot: Some(&*self.plan.slot), now: self.now };
+        self.shared.tell(about, || self.plan.slot.status().generation, EventKind::GaveUp { why: why.clone() });
         self.gave_up = Some(why);
     }
 

@@ -1,21 +1,27 @@
 //! The clock of a tree: time as its machines count it, from the moment at which the tree was made.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use crate::base::time::later;
 
-pub(crate) struct Clock(Instant);
+/// The clock, with the time of the system at its zero.
+pub(crate) struct Clock(Instant, SystemTime);
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self(Instant::now())
+        Self(Instant::now(), SystemTime::now())
     }
 
     /// The time as the machines count it.
     pub(crate) fn now(&self) -> Duration {
         self.0.elapsed()
+    }
+
+    /// The time of the system when this clock was zero.
+    pub(crate) fn boot(&self) -> SystemTime {
+        self.1
     }
 
     /// The moment at which the machines will count this time.

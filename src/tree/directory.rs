@@ -246,21 +246,19 @@ impl Directory {
         self.paths.under(path)
     }
 
-    /// Puts a child and everything below it into a state in which nothing is accepted. Returns whether one of them was
-    /// required ([`ChildCounts`](crate::slot::status::Counts)).
-    pub(crate) fn close(&self, path: &str, state: ServiceState) -> bool {
-        let mut has_required = false;
+    /// Puts a child and everything below it into a state in which nothing is accepted. Returns them, leaves first.
+    pub(crate) fn close(&self, path: &str, state: ServiceState) -> Vec<(Arc<str>, Listed)> {
         // The walk includes what is below a child that is no supervisor: it may have been one in an earlier
         // description.
-        for (path, listed) in self.under(path) {
+        let closed = self.under(path);
+        for (path, listed) in &closed {
             // The slot leaves the directory before it is closed, so that a look-up never finds one that is gone.
             if state == ServiceState::Gone {
-                self.remove(&path, &listed.slot);
+                self.remove(path, &listed.slot);
             }
             listed.slot.close(state);
-            has_required |= listed.slot.counts().is_some();
         }
-        has_required
+        closed
     }
 
     /// Lets a child that rested, and everything below it, take messages again: it waits for what it depends on.

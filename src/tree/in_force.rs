@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use regrow_supervisors::{Chance, Exit, Failure, Policy};
 
+use crate::tree::ending::AtEnd;
 use crate::tree::options::{ErrorType, Options};
 use crate::tree::overrides::Overrides;
 
@@ -14,6 +15,8 @@ pub(crate) struct TreeOptions {
     /// The root's defaults for every service.
     defaults: Option<Arc<Policy>>,
     error_types: Vec<ErrorType>,
+    /// What is done when the tree is over.
+    pub(crate) at_end: Option<Arc<dyn AtEnd>>,
     seed: u64,
     /// Held during a change, so that there is one at a time.
     #[cfg(feature = "policy")]
@@ -27,6 +30,7 @@ impl TreeOptions {
         Self {
             overrides: RwLock::new(root.overrides.clone()),
             defaults: root.defaults.clone(),
+            at_end: root.at_end.clone(),
             error_types,
             seed,
             #[cfg(feature = "policy")]

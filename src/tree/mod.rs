@@ -6,6 +6,7 @@ pub(crate) mod dependencies;
 pub(crate) mod directory;
 pub(crate) mod effect;
 pub(crate) mod ending;
+pub(crate) mod history;
 pub(crate) mod in_force;
 pub(crate) mod inject;
 pub(crate) mod living;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{BudgetClock, Policy};
 
+use crate::tree::ending::AtEnd;
 use crate::tree::overrides::{Named, Overrides};
 
 #[derive(Clone, Default)]
@@ -24,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) seed: Option<u64>,
     /// The layer over every path. Of the root only.
     pub(crate) overrides: Option<Arc<dyn Overrides>>,
+    /// What is done when the tree is over. Of the root only.
+    pub(crate) at_end: Option<Arc<dyn AtEnd>>,
 }
 
 /// A type of error that rules know by a name.

@@ -1,6 +1,7 @@
 //! The state that all supervisors and services of one tree share. Nothing is global but the panic hook.
 
 use std::any::Any;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use crate::call::fate::Fate;
 use crate::call::outcomes::Outcomes;
 use crate::event::{Event, EventKind};
 use crate::log::{self, Aside, Log};
+use crate::recorder::Recorder;
+use crate::recorder::entry::HistoryKind;
+use crate::recorder::state::HistoryState;
 use crate::slot::current;
 use crate::slot::dead_letter::{DeadReason, Notice, Wanted};
 use crate::slot::erased::{AnySlot, Control, SlotTree};
@@ -40,6 +44,7 @@ const EVENTS_KEPT: usize = 4096;
 
 pub(crate) struct Shared {
     pub(crate) directory: Directory,
+    pub(crate) recorder: Recorder,
     events: OnDemand<broadcast::Sender<Event>>,
     pub(crate) dead_letters: OnDemand<Arc<Queue>>,
     pub(crate) log: Log,
@@ -57,6 +62,15 @@ pub(crate) struct Shared {
     pub(crate) living: Living,
 }
 
+/// The child that an event is about, and its time.
+#[derive(Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) path: &'a Arc<str>,
+    pub(crate) slot: Option<&'a dyn AnySlot>,
+    /// Time on the tree's clock.
+    pub(crate) now: Duration,
+}
+
 impl Shared {
     pub(crate) fn new(options_in_force: TreeOptions) -> Arc<Self> {
         Arc::new(Self {
@@ -65,6 +79,7 @@ impl Shared {
             required: Required::default(),
             faults: OnceLock::new(),
             directory: Directory::default(),
+            recorder: Recorder::default(),
             events: OnDemand::default(),
             dead_letters: OnDemand::default(),
             log: Log::new(),
@@ -80,10 +95,19 @@ impl Shared {
 
     /// Forgets the child with this path and all below it, as they are gone. Only this method and [`Self::forget_slot`]
     /// know everything that is remembered of a path. Every path leaves the directory through them.
-    pub(crate) fn forget(&self, path: &str) {
+    ///
+    /// `is_told`: an event tells that the child itself is gone. Nothing tells it of those below.
+    pub(crate) fn forget(&self, path: &str, is_told: bool) {
         self.forget_said(path);
-        if self.directory.close(path, ServiceState::Gone) {
+        let closed = self.directory.close(path, ServiceState::Gone);
+        // A required child was one for which the readiness of the tree waits.
+        if closed.iter().any(|(_, listed)| listed.slot.counts().is_some()) {
             self.required.wake();
+        }
+        for (below, listed) in &closed {
+            if !(is_told && **below == *path) {
+                self.note_lost(below, &*listed.slot);
+            }
         }
         // This comes last: a closed mailbox may leave dead letters behind, which the log tells.
         self.log.forget(path);
@@ -91,10 +115,11 @@ impl Shared {
 
     /// Does what [`forget`](Self::forget) does, for one slot that has had this path. Another slot may have the path by
     /// now.
-    pub(crate) fn forget_slot(&self, path: &str, slot: &Arc<dyn AnySlot>) {
+    pub(crate) fn forget_slot(&self, path: &Arc<str>, slot: &Arc<dyn AnySlot>) {
         self.forget_said(path);
         self.directory.remove(path, slot);
         slot.close(ServiceState::Gone);
+        self.note_lost(path, &**slot);
         if slot.counts().is_some() {
             self.required.wake();
         }
@@ -105,6 +130,14 @@ impl Shared {
     pub(crate) fn forget_below(&self, path: &str) {
         for (below, listed) in self.directory.under(path).into_iter().filter(|(below, _)| **below != *path) {
             self.forget_slot(&below, &listed.slot);
+        }
+    }
+
+    /// Notes that a child left the tree without an event.
+    fn note_lost(&self, path: &Arc<str>, slot: &dyn AnySlot) {
+        let is_there = HistoryState::from_byte(slot.recorded().load(Ordering::Relaxed)).is_there();
+        if is_there && !self.is_ending() {
+            self.record(path, slot, HistoryKind::Lost);
         }
     }
 
@@ -169,30 +202,34 @@ impl Shared {
         })
     }
 
-    /// Tells subscribers and the log.
-    pub(crate) fn tell(&self, path: &Arc<str>, generation: impl FnOnce() -> u64, kind: EventKind) {
+    /// Tells the recorder, subscribers and the log.
+    pub(crate) fn tell(&self, about: About<'_>, generation: impl FnOnce() -> u64, kind: EventKind) {
         let level = log::level(&kind);
-        self.tell_at(level, path, generation, kind, || Aside::Nothing);
+        self.tell_at(level, about, generation, kind, || Aside::Nothing);
     }
 
     /// Does what [`tell`](Self::tell) does, with another level in the log, and with more to say there.
     pub(crate) fn tell_at(
         &self,
         level: Level,
-        path: &Arc<str>,
+        about: About<'_>,
         generation: impl FnOnce() -> u64,
         kind: EventKind,
         aside: impl FnOnce() -> Aside,
     ) {
+        let About { path, slot, now } = about;
+        let recorded = slot.map(|slot| slot.recorded());
         let sender = self.events.get();
         let is_logged = log::is_enabled(level);
         if !is_logged && matches!(kind, EventKind::Gone) {
             self.log.forget(path);
         }
+        let generation = generation();
+        self.recorder.note(recorded, now, path, generation, &kind);
         if !is_logged && sender.is_none() {
             return;
         }
-        let event = Event { path: path.clone(), generation: generation(), kind };
+        let event = Event { path: path.clone(), generation, kind };
         if is_logged {
             self.log.event(&event, level, &aside());
         }
@@ -248,7 +285,8 @@ impl SlotTree for Shared {
         if is_new {
             self.watchdog.watch_no_more(path, signals);
             self.ending.abandoned(path);
-            self.tell(path, || generation, EventKind::Abandoned);
+            let about = About { path, slot: Some(slot), now: self.clock.now() };
+            self.tell(about, || generation, EventKind::Abandoned);
             signals.wake();
         }
         is_new
@@ -263,7 +301,9 @@ impl SlotTree for Shared {
     }
 
     fn tell_blocks(&self, path: &Arc<str>, generation: u64, time: Duration) {
-        self.tell(path, || generation, EventKind::Blocks { time });
+        let slot = self.directory.get(path).map(|listed| listed.slot);
+        let about = About { path, slot: slot.as_deref(), now: self.clock.now() };
+        self.tell(about, || generation, EventKind::Blocks { time });
     }
 
     fn outcomes(&self) -> Option<Arc<Outcomes>> {

@@ -88,6 +88,26 @@ impl Exit {
             Self::Hung(_) => "hung",
         }
     }
+
+    /// Returns the exit without the error value that it came from and without a backtrace, for a record that is kept for
+    /// long.
+    ///
+    /// ```
+    /// use regrow_supervisors::{Exit, Failure};
+    /// let exit = Exit::Failed(Failure::with_cause("disk full", [0_u8; 4096])).without_cause();
+    /// assert_eq!(exit.to_string(), "failed: disk full");
+    /// assert!(matches!(exit, Exit::Failed(failure) if failure.cause::<[u8; 4096]>().is_none()));
+    /// ```
+    pub fn without_cause(self) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(Failure { cause: None, ..failure }),
+            Self::Panicked(panic) => Self::Panicked(Panic { backtrace: None, ..panic }),
+            Self::ChildFailedToStart { child, cause } => {
+                Self::ChildFailedToStart { child, cause: Arc::new(Self::clone(&cause).without_cause()) }
+            }
+            Self::Normal | Self::Shutdown | Self::ShutdownWith(_) | Self::Killed | Self::Hung(_) => self,
+        }
+    }
 }
 
 impl fmt::Display for Exit {

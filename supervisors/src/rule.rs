@@ -27,6 +27,22 @@ pub enum ExitKind {
     NotReady,
 }
 
+impl ExitKind {
+    /// Returns the word for the kind, the same in files and texts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Shutdown => "shutdown",
+            Self::Killed => "killed",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::Hung => "hung",
+            Self::StartFailed => "start_failed",
+            Self::NotReady => "not_ready",
+        }
+    }
+}
+
 /// The reaction to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RuleAction {

@@ -204,10 +204,10 @@ pub(crate) fn entries() -> Vec<Entry> {
         is_done: true,
     };
     let mut entries = vec![
-        entry(41, "bank/tellers/ledger", "parked", "12 restarts in 10s are too many; the next try is in 3m 24s"),
-        entry(40, "bank/tellers/ledger", "exited", "panicked: index out of bounds: the len is 3 but the index is 7"),
-        entry(39, "bank/tellers/ledger", "started", ""),
-        entry(38, "bank/tellers/ledger", "acted", "kill"),
+        entry(41, "bank/tellers/ledger", "parked", "is parked, and tried again in 204.0s"),
+        entry(40, "bank/tellers/ledger", "exited", "exited: panicked: index out of bounds: the len is 3 but the index is 7"),
+        entry(39, "bank/tellers/ledger", "started", "started"),
+        entry(38, "bank/tellers/ledger", "acted", "act of an operator: kill by uid 0"),
     ];
     entries[3].act = Some(acted);
     entries

@@ -16,7 +16,7 @@ fn sent(id: &str, message: &Message) -> String {
 }
 
 fn event(seq: u64) -> String {
-    let entry = data::entry(seq, "bank/tellers/ledger", "exited", &format!("killed, number {seq}"));
+    let entry = data::entry(seq, "bank/tellers/ledger", "exited", &format!("exited: killed, number {seq}"));
     sent(&format!("b00f:bank:{seq}"), &Message::Event { tree: "bank".into(), entry, after: None })
 }
 

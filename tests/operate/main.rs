@@ -6,6 +6,7 @@
 mod acts;
 mod codes;
 mod data;
+mod dump;
 mod fake;
 mod follow;
 mod golden;

@@ -12,7 +12,7 @@ use crate::operate::code::Code;
 use crate::operate::options::Target;
 use crate::operate::run::one::in_full;
 use crate::operate::run::output::Output;
-use crate::operate::text::{safe, word};
+use crate::operate::text::{safe, verb, word};
 use crate::operate::trouble::Trouble;
 
 /// Options of an act on a child.
@@ -124,20 +124,5 @@ fn disturbs(act: ActKind) -> bool {
         | ActKind::ReloadPolicy
         | ActKind::RunExperiment
         | ActKind::StopExperiment => false,
-    }
-}
-
-fn verb(act: ActKind) -> &'static str {
-    match act {
-        ActKind::Kill => "kill",
-        ActKind::Restart => "restart",
-        ActKind::Terminate => "terminate",
-        ActKind::Start => "start",
-        ActKind::Park => "park",
-        ActKind::Revive => "revive",
-        ActKind::Replay => "replay",
-        ActKind::ReloadPolicy => "policy reload",
-        ActKind::RunExperiment => "experiment run",
-        ActKind::StopExperiment => "experiment stop",
     }
 }

@@ -1,12 +1,16 @@
-//! `regrow history`.
+//! `regrow history`: the record of a running program, or of a dump.
+
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::admin::wire::history::History;
 use crate::admin::wire::query::HistoryQuery;
+use crate::operate::ask::answer::Answer;
 use crate::operate::ask::source::Source;
 use crate::operate::code::Code;
 use crate::operate::options::Target;
+use crate::operate::run::dump;
 use crate::operate::run::output::Output;
 use crate::operate::text::{history, moment};
 use crate::operate::trouble::Trouble;
@@ -19,6 +23,8 @@ const ALL: u32 = 8_192;
 /// Options of `regrow history`.
 #[derive(Debug, Args)]
 pub(crate) struct Past {
+    /// A dump, to be read instead of the record of a running program.
+    file: Option<PathBuf>,
     /// The tree as it was: `-5m` (five minutes ago), `03:12`, `2026-11-29T03:12:00`. Clock times are UTC.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     at: Option<String>,
@@ -43,18 +49,33 @@ pub(crate) struct Past {
 
 impl Past {
     pub(crate) fn run(&self, output: &Output) -> Result<Code, Trouble> {
-        let source = Source::find(&self.target)?;
-        let now_ms = source.greeting()?.data.now_ms;
-        let query = HistoryQuery {
-            tree: Some(source.tree(self.tree.as_deref())?),
+        let answer = match &self.file {
+            Some(file) => {
+                let dump = dump::read(file)?;
+                let data = dump::answer(&dump, &self.query(self.tree.clone(), dump::made_at_ms(&dump))?)?;
+                let raw = serde_json::to_value(&data);
+                let raw = raw.map_err(|error| Trouble::lost(format!("the dump cannot be printed: {error}")))?;
+                Answer { data, raw, issues: Vec::new() }
+            }
+            None => {
+                let source = Source::find(&self.target)?;
+                let now_ms = source.greeting()?.data.now_ms;
+                let tree = source.tree(self.tree.as_deref())?;
+                source.look::<History>("/v1/history", &self.query(Some(tree), now_ms)?)?
+            }
+        };
+        output.answer(&answer, |past, screen| history(past, self.fold, screen))?;
+        Ok(Code::Done)
+    }
+
+    fn query(&self, tree: Option<String>, now_ms: u64) -> Result<HistoryQuery, Trouble> {
+        Ok(HistoryQuery {
+            tree,
             below: self.below.clone(),
             failures: self.failures,
             limit: Some(self.limit.unwrap_or(if self.at.is_some() { ALL } else { LAST })),
             before: None,
             at_ms: self.at.as_deref().map(|at| moment(at, now_ms)).transpose().map_err(Trouble::usage)?,
-        };
-        let answer = source.look::<History>("/v1/history", &query)?;
-        output.answer(&answer, |past, screen| history(past, self.fold, screen))?;
-        Ok(Code::Done)
+        })
     }
 }

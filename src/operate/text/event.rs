@@ -1,5 +1,6 @@
 //! Entries of the record and messages of the stream, a line each.
 
+use crate::admin::wire::act::ActKind;
 use crate::admin::wire::event::Message;
 use crate::admin::wire::history::Entry;
 use crate::operate::text::headline::many;
@@ -10,14 +11,13 @@ use crate::operate::text::{clock, safe};
 ///
 /// The line is not cut: it is made for `grep`, too.
 pub fn entry(entry: &Entry, screen: &Screen) -> String {
-    let colour = if entry.is_failure { Colour::Red } else { Colour::Dim };
-    let mut text = screen.paint(colour, &safe(&entry.kind));
-    if !entry.text.is_empty() {
-        text.push_str(&format!(": {}", safe(&entry.text)));
-    }
-    if let Some(act) = &entry.act {
-        text.push_str(&format!(" (by {}: {}; {})", safe(&act.by), safe(&act.reason), safe(&act.outcome)));
-    }
+    let colour = if entry.is_failure { Colour::Red } else { Colour::Green };
+    let text = match &entry.act {
+        Some(act) => format!("{} by {}: {}; {}", verb(act.act), safe(&act.by), safe(&act.reason), safe(&act.outcome)),
+        None if entry.text.is_empty() => safe(&entry.kind).into_owned(),
+        None => safe(&entry.text).into_owned(),
+    };
+    let text = screen.paint(colour, &text);
     let at = screen.paint(Colour::Dim, &clock(entry.at_ms));
     let path = screen.paint(Colour::Bold, &safe(&entry.path));
     format!("{at}  {path}  generation {}  {text}\n", entry.generation)
@@ -55,5 +55,21 @@ pub fn message(message: &Message, screen: &Screen) -> String {
             ))
         }
         Message::TreeOver { tree, reason } => remark(format!("{}: the tree is over: {}", safe(tree), safe(reason))),
+    }
+}
+
+/// Returns the command that orders such an act.
+pub(crate) fn verb(act: ActKind) -> &'static str {
+    match act {
+        ActKind::Kill => "kill",
+        ActKind::Restart => "restart",
+        ActKind::Terminate => "terminate",
+        ActKind::Start => "start",
+        ActKind::Park => "park",
+        ActKind::Revive => "revive",
+        ActKind::Replay => "replay",
+        ActKind::ReloadPolicy => "policy reload",
+        ActKind::RunExperiment => "experiment run",
+        ActKind::StopExperiment => "experiment stop",
     }
 }

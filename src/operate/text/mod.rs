@@ -48,6 +48,7 @@ pub use screen::Screen;
 pub use status::{status, why};
 pub use tree::tree;
 
+pub(crate) use event::verb;
 pub(crate) use moments::{ago, clock};
 pub(crate) use safe::{safe_lines, shell_word};
 pub(crate) use screen::word;

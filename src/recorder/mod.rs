@@ -1,0 +1,168 @@
+//! The recorder of a tree: what happened to its children, as the events told it.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `mod.rs` | the recorder: two rings under one lock |
+//! | `ring.rs` | one ring: what it keeps, and where it begins |
+//! | `noted.rs` | an entry as it is kept: 48 bytes, and what few entries need apart |
+//! | `slim.rs` | entries without error values, backtraces and very long texts |
+//! | `word.rs` | the kinds of entries, and what each does to the state of its child |
+//! | `state.rs` | the states that the events tell |
+//! | `entry.rs`, `history.rs` | what a reader gets |
+//! | `rewind.rs` | the tree as it was |
+//!
+//! Invariants:
+//! 1. Each event is one entry, noted before any subscriber can see it. So the entries in order are the events in order.
+//! 2. An entry holds the state that its child had before. The state after it is kept in the slot, under the same lock.
+//! 3. The time of an entry is never before that of an older one.
+//! 4. Failures, parks, give-ups and acts have a ring of their own. Ordinary starts and ends cannot push them out.
+//! 5. Nothing of the user's is dropped under the lock.
+
+pub(crate) mod entry;
+pub(crate) mod history;
+mod noted;
+pub(crate) mod rewind;
+mod ring;
+mod slim;
+pub(crate) mod state;
+pub(crate) mod word;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::base::sync::lock;
+use crate::event::{EventKind, Outage};
+use crate::recorder::entry::{HistoryEntry, HistoryKind};
+use crate::recorder::history::{RingBegins, WordCount};
+use crate::recorder::noted::{Noted, Stamp};
+use crate::recorder::ring::Ring;
+use crate::recorder::state::HistoryState;
+use crate::recorder::word::Word;
+
+/// Recorder of one tree. It has no memory before the first entry.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder(Mutex<Rings>);
+
+#[derive(Debug, Default)]
+struct Rings {
+    /// Number of the latest entry.
+    number: u64,
+    /// Time of the latest entry, in nanoseconds.
+    latest: u64,
+    failures: Ring,
+    ordinary: Ring,
+    counts: Counts,
+}
+
+/// Number of the entries ever noted, by word.
+#[derive(Debug)]
+struct Counts([u64; Word::ALL.len()]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; Word::ALL.len()])
+    }
+}
+
+impl Recorder {
+    /// Notes an event. `recorded` is the state of the child in its slot; `None` if it has none.
+    pub(crate) fn note(
+        &self,
+        recorded: Option<&AtomicU8>,
+        at: Duration,
+        path: &Arc<str>,
+        generation: u64,
+        event: &EventKind,
+    ) {
+        let more = if noted::is_said(event) { None } else { Some(slim::slim_event(event.clone())) };
+        let more = more.map(|event| Arc::new(HistoryKind::Event(event)));
+        let noted = Noted { path: path.clone(), at: nanoseconds(at), stamp: Stamp::default(), generation, more };
+        self.push(recorded, Word::of_event(event), noted, noted::outage(event));
+    }
+
+    /// Notes a fact that is no event.
+    pub(crate) fn note_fact(
+        &self,
+        recorded: &AtomicU8,
+        at: Duration,
+        path: &Arc<str>,
+        generation: u64,
+        kind: HistoryKind,
+    ) {
+        let word = Word::of(&kind);
+        let more = match kind {
+            HistoryKind::TreeUp | HistoryKind::Lost => None,
+            HistoryKind::TreeOver { exit } => Some(Arc::new(HistoryKind::TreeOver { exit: slim::slim_exit(exit) })),
+            HistoryKind::Event(event) => return self.note(Some(recorded), at, path, generation, &event),
+        };
+        let noted = Noted { path: path.clone(), at: nanoseconds(at), stamp: Stamp::default(), generation, more };
+        self.push(Some(recorded), word, noted, None);
+    }
+
+    fn push(&self, recorded: Option<&AtomicU8>, word: Word, mut noted: Noted, outage: Option<Outage>) {
+        let evicted = {
+            let mut rings = lock(&self.0);
+            let rings = &mut *rings;
+            rings.number += 1;
+            // Invariant 3.
+            rings.latest = rings.latest.max(noted.at);
+            noted.at = rings.latest;
+            rings.counts.0[word as usize] += 1;
+            // Invariant 2: this lock orders the writers, and a reader reads the state before the rings.
+            let before = recorded.map_or(HistoryState::Absent as u8, |recorded| recorded.load(Ordering::Relaxed));
+            if let (Some(recorded), Some(after)) = (recorded, word.after()) {
+                recorded.store(after as u8, Ordering::Relaxed);
+            }
+            noted.stamp = Stamp::new(rings.number, word, before);
+            let ring = if word.is_failure() { &mut rings.failures } else { &mut rings.ordinary };
+            ring.push(noted, outage)
+        };
+        // Invariant 5.
+        drop(evicted);
+    }
+
+    /// Copies what is noted, from the entry after this number on.
+    pub(crate) fn copy_after(&self, number: u64) -> Copied {
+        let (mut entries, ordinary, copied) = {
+            let rings = lock(&self.0);
+            let counts = Word::ALL.iter().zip(rings.counts.0).filter(|(_, count)| *count > 0);
+            let counts = counts.map(|(word, count)| WordCount { kind: word.name(), cause: word.cause(), count });
+            let copied = Copied {
+                entries: Vec::new(),
+                failures: rings.failures.begins(),
+                ordinary: rings.ordinary.begins(),
+                counts: counts.collect(),
+                latest: rings.number,
+            };
+            (rings.failures.copy_after(number), rings.ordinary.copy_after(number), copied)
+        };
+        // Two runs that are in order: the sort finds them and merges them.
+        entries.extend(ordinary);
+        entries.sort_by_key(|(noted, _)| noted.stamp.number());
+        Copied { entries, ..copied }
+    }
+}
+
+/// What a reader copies out of the rings.
+pub(crate) struct Copied {
+    /// Oldest first.
+    entries: Vec<(Noted, Option<Outage>)>,
+    pub(crate) failures: RingBegins,
+    pub(crate) ordinary: RingBegins,
+    pub(crate) counts: Vec<WordCount>,
+    /// Number of the latest entry.
+    pub(crate) latest: u64,
+}
+
+impl Copied {
+    /// Takes the entries out, oldest first.
+    pub(crate) fn take_entries(&mut self) -> Vec<HistoryEntry> {
+        std::mem::take(&mut self.entries).into_iter().map(|(noted, outage)| noted.entry(outage)).collect()
+    }
+}
+
+/// Nanoseconds of a time. A tree runs for less than the 584 years after which they begin again.
+fn nanoseconds(at: Duration) -> u64 {
+    at.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(at.subsec_nanos()))
+}

@@ -205,7 +205,12 @@ pub(crate) fn entries() -> Vec<Entry> {
     };
     let mut entries = vec![
         entry(41, "bank/tellers/ledger", "parked", "is parked, and tried again in 204.0s"),
-        entry(40, "bank/tellers/ledger", "exited", "exited: panicked: index out of bounds: the len is 3 but the index is 7"),
+        entry(
+            40,
+            "bank/tellers/ledger",
+            "exited",
+            "exited: panicked: index out of bounds: the len is 3 but the index is 7",
+        ),
         entry(39, "bank/tellers/ledger", "started", "started"),
         entry(38, "bank/tellers/ledger", "acted", "act of an operator: kill by uid 0"),
     ];

@@ -52,7 +52,8 @@ pub(crate) fn answer(dump: &Dump, query: &HistoryQuery) -> Result<History, Troub
     let all: Vec<&DumpEntry> = dump.below(below).rev().filter(is_wanted).collect();
     let entries: Vec<Entry> = all.iter().take(limit).map(|entry| told(dump, entry)).collect();
     let next = if all.len() > limit { entries.last().map(|last| last.seq) } else { None };
-    let is_below = |was: &Was| was.path == below || was.path.strip_prefix(below).is_some_and(|rest| rest.starts_with('/'));
+    let is_below =
+        |was: &Was| was.path == below || was.path.strip_prefix(below).is_some_and(|rest| rest.starts_with('/'));
     let as_it_was = match query.at_ms {
         Some(at) => as_it_was(dump, at)?.into_iter().filter(is_below).collect(),
         None => Vec::new(),
@@ -70,7 +71,9 @@ pub(crate) fn answer(dump: &Dump, query: &HistoryQuery) -> Result<History, Troub
 }
 
 fn as_it_was(dump: &Dump, moment_ms: u64) -> Result<Vec<Was>, Trouble> {
-    let moment = UNIX_EPOCH.checked_add(Duration::from_millis(moment_ms)).unwrap_or(UNIX_EPOCH);
+    // The whole millisecond: an entry is shown with this moment if it was noted in it.
+    let end = Duration::from_millis(moment_ms).saturating_add(Duration::from_micros(999));
+    let moment = UNIX_EPOCH.checked_add(end).unwrap_or(UNIX_EPOCH);
     let past = dump.at(dump.tree_time(moment)).map_err(|early| {
         let begins = u64::try_from(early.begins.as_micros()).unwrap_or(u64::MAX);
         let text = format!(

@@ -44,7 +44,7 @@ use crate::operate::trouble::Trouble;
 /// # assert!(Program::try_parse_from(["bank", "status", "bank/tellers"]).is_ok());
 /// ```
 #[derive(Debug)]
-pub struct Operate(Chosen);
+pub struct Operate(Box<Chosen>);
 
 // clap would take a doc comment here for the description of the program that the commands are part of.
 #[derive(Debug, Subcommand)]
@@ -135,7 +135,7 @@ impl Operate {
 
 impl FromArgMatches for Operate {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Chosen::from_arg_matches(matches).map(Self)
+        Chosen::from_arg_matches(matches).map(|chosen| Self(Box::new(chosen)))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

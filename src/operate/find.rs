@@ -37,7 +37,7 @@ enum State {
     Live,
     /// The program that made it is gone.
     Stale,
-    /// It is there, and this user may not connect.
+    /// This user may not connect to it.
     Forbidden,
 }
 

@@ -1,4 +1,4 @@
-//! Why a command did not do what it should: a text that names the culprit and says what to do, and the exit code.
+//! Failure of a command: a text that names the culprit and says what to do, and the exit code.
 
 use std::fmt;
 use std::io;
@@ -63,7 +63,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// What the text is written to may be closed by its reader, as by `head`. That ends a command, and is no failure.
+/// A reader such as `head` may close the output. That ends a command, and is no failure.
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
         match error.kind() {

@@ -1,4 +1,4 @@
-//! One exchange over HTTP: a connection of its own, a request, the whole answer or a stream.
+//! Exchange over HTTP: a connection of its own, a request, the whole answer or a stream.
 
 use std::io;
 use std::time::Duration;

@@ -39,7 +39,7 @@ pub(crate) struct Follower {
     position: String,
 }
 
-/// Why a stream is over.
+/// Reason why a stream is over.
 enum End {
     /// The tree is over: no event follows.
     TreeOver,

@@ -21,7 +21,7 @@ struct Branch {
     /// Below it, in the order in which they came.
     below: Vec<(String, Branch)>,
     names: BTreeMap<String, usize>,
-    /// It, or a child below it, is not well.
+    /// Whether it, or a child below it, is not well.
     is_unwell: bool,
 }
 

@@ -7,7 +7,8 @@ use crate::operate::text::headline::many;
 use crate::operate::text::screen::{Colour, Screen, word};
 use crate::operate::text::{clock, safe};
 
-/// Returns an entry as a line: moment, path, generation, the event in words; an operator's act says by whom and why.
+/// Returns an entry as a line: moment, path, generation, the event in words. An act says which operator
+/// ordered it, and the reason.
 ///
 /// The line is not cut: it is made for `grep`, too.
 pub fn entry(entry: &Entry, screen: &Screen) -> String {

@@ -1,4 +1,4 @@
-//! What the commands print: pure functions from the data of the admin source to text.
+//! Texts that the commands print: pure functions from the data of the admin source to text.
 //!
 //! A program can show the same texts itself. Each function returns whole lines, made [`safe`] for a terminal, and fitted
 //! to a [`Screen`].

@@ -66,10 +66,9 @@ pub fn status(full: &ServiceInFull, now_ms: u64, screen: &Screen) -> String {
 pub fn why(full: &ServiceInFull, screen: &Screen) -> String {
     let mut out = String::new();
     paragraph(&full.why, "", screen, &mut out);
-    if full.service.state.is_unwell() {
-        if let Some(command) = command(&full.service, screen) {
-            out.push_str(&format!("{}\n", screen.paint(Colour::Bold, &command)));
-        }
+    let offered = if full.service.state.is_unwell() { command(&full.service, screen) } else { None };
+    if let Some(command) = offered {
+        out.push_str(&format!("{}\n", screen.paint(Colour::Bold, &command)));
     }
     out
 }

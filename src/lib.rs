@@ -151,7 +151,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `admin` | dumps of a tree's history: written, also when a root gives up, and read |
+//! | `admin` | `regrow::admin`: running trees seen from outside, and acts on them, over a unix socket; dumps of a tree's history |
 //! | `macros` | `#[regrow::service]`, which makes messages and a typed client of the methods of a service |
 //! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
 //! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
@@ -220,7 +220,7 @@
 //! | `child/` | how each kind of child is described |
 //! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
 //! | `checkpoint/` | state that survives the process. `store`, `contract/`: the contract of a store, and its tests; `files/`, `sqlite`, `memory`: the stores; `turns`, `blocking`: when and in which thread their work is done; `terms`: a store with its time limit. `claims`, `claimed`: the right of an incarnation to save. `typed`: the checkpoint of a service; `group/`: group commit; `state`, `json`: values and their encoding; `observed`: the seam for experiments |
-//! | `admin/` | operations on a tree from outside. `dump/`: its history as a file |
+//! | `admin/` | trees seen from outside of them. `builder`, `source`, `door`: what is shown, and what is granted; `serve/`: sockets and connections; `routes/`: a file for each request; `wire/`: the data; `row`, `viewer`, `snapshot`, `record`: what is read of a tree; `dump/`: its history as a file |
 //! | `run/` | from a signal of the system to the exit status |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |

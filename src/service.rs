@@ -91,6 +91,28 @@ pub trait Service: Sized + Send + 'static {
         None
     }
 
+    /// Describes a message to an operator who looks at [dead letters](crate::DeadLetter). Without it, nothing of the content
+    /// of a message is ever shown.
+    ///
+    /// Called only if an operator asks for one letter, and never for a message on its way. Leave out what operators must
+    /// not see.
+    ///
+    /// ```
+    /// # use regrow::{Context, Service};
+    /// # struct Mailer; struct Mail { to: u64, text: String }
+    /// impl Service for Mailer {
+    ///     type Msg = Mail;
+    ///     # async fn handle(&mut self, _: Mail, _: &mut Context<Self>) -> anyhow::Result<()> { Ok(()) }
+    ///     fn describe_message(mail: &Mail) -> Option<String> {
+    ///         Some(format!("a mail of {} bytes to customer {}", mail.text.len(), mail.to))
+    ///     }
+    /// }
+    /// ```
+    fn describe_message(msg: &Self::Msg) -> Option<String> {
+        let _ = msg;
+        None
+    }
+
     /// Stop hook: runs when the incarnation was asked to stop, stopped itself ([`Context::stop`]) or returned an error.
     /// It does not run after a panic or a kill.
     ///

@@ -112,7 +112,7 @@
 //! | `judge/` | whether supervisors do what specs and policies say |
 //! | `simulation.rs`, `explore.rs`, `to_rust.rs` | virtual time; many seeds, and shrinking; a failure as a test |
 //! | `report.rs`, `text.rs`, `json.rs`, `html/`, `format.rs`, `summary.rs` | the report as data, and how it is written |
-//! | `cli.rs` | the command line, for any tree |
+//! | `cli.rs`, `operate.rs` | the command line, for any tree; experiments that operators send to a running program |
 
 pub(crate) mod active;
 mod checks;
@@ -132,6 +132,8 @@ mod json;
 mod judge;
 mod log;
 mod observer;
+#[cfg(feature = "admin")]
+mod operate;
 mod recorder;
 mod report;
 mod rollback;

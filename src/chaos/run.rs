@@ -2,6 +2,9 @@
 //!
 //! Invariant: no fault is active after the run, however it ends, also if its future is dropped half way.
 
+use std::marker::PhantomData;
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use crate::chaos::error::ExperimentError;
@@ -12,7 +15,7 @@ use crate::chaos::report::ExperimentReport;
 use crate::chaos::schedule::Schedule;
 use crate::chaos::script::Script;
 use crate::log::{line, one_line};
-use crate::tree::Tree;
+use crate::tree::{Directory, Tree};
 
 /// Experiments on a running tree.
 ///
@@ -34,19 +37,30 @@ use crate::tree::Tree;
 /// ```
 #[derive(Debug)]
 pub struct Chaos<'a> {
-    tree: &'a Tree,
+    /// Path of the root.
+    tree: Arc<str>,
+    directory: Directory,
     is_virtual: bool,
+    of: PhantomData<&'a Tree>,
+}
+
+impl Chaos<'static> {
+    /// Prepares experiments on the tree with this directory, in real time. The tree may end meanwhile.
+    #[cfg_attr(not(feature = "admin"), allow(dead_code, reason = "only the admin source has no tree, and it is a feature"))]
+    pub(crate) fn over(tree: Arc<str>, directory: Directory) -> Self {
+        Self { tree, directory, is_virtual: false, of: PhantomData }
+    }
 }
 
 impl<'a> Chaos<'a> {
     /// Prepares experiments on this tree, in real time.
     pub fn new(tree: &'a Tree) -> Self {
-        Self { tree, is_virtual: false }
+        Self { tree: tree.path.clone(), directory: tree.directory(), is_virtual: false, of: PhantomData }
     }
 
     /// Prepares experiments on a tree that runs on one thread with a paused clock.
     pub(crate) fn in_virtual_time(tree: &'a Tree) -> Self {
-        Self { tree, is_virtual: true }
+        Self { is_virtual: true, ..Self::new(tree) }
     }
 
     /// Carries the experiment out.
@@ -60,7 +74,7 @@ impl<'a> Chaos<'a> {
     pub async fn run(&self, experiment: Experiment) -> Result<ExperimentReport, ExperimentError> {
         experiment.check()?;
         let children: Vec<_> =
-            self.tree.directory().entries().iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();
+            self.directory.entries().iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();
         let script = Script::draw(&experiment, &children)?;
         self.play(&experiment, script).await
     }
@@ -75,16 +89,17 @@ impl<'a> Chaos<'a> {
             return Err(ExperimentError::LiveClock);
         }
         experiment.check_frame()?;
-        let directory = self.tree.directory();
-        script.lines.iter().try_for_each(|line| line.check(&experiment.targets, |path| directory.kind(path)))?;
-        if self.tree.shared.is_ending() {
-            return Err(ExperimentError::Over { path: self.tree.path().into() });
+        script.lines.iter().try_for_each(|line| line.check(&experiment.targets, |path| self.directory.kind(path)))?;
+        let shared = self.directory.shared();
+        if shared.is_ending() {
+            return Err(ExperimentError::Over { path: self.tree.clone() });
         }
         let (tell, told) = mpsc::unbounded_channel();
         let (say, said) = mpsc::unbounded_channel();
-        let injector = Injector::new(self.tree.shared.clone(), tell, say)?;
-        let _announced = (!self.is_virtual).then(|| Announced::new(self.tree.path(), experiment, &script));
-        Ok(Schedule::new(self.tree, experiment, script, injector, self.is_virtual).run(told, said).await)
+        let injector = Injector::new(shared.clone(), tell, say)?;
+        let _announced = (!self.is_virtual).then(|| Announced::new(&self.tree, experiment, &script));
+        let tree = (self.tree.clone(), self.directory.clone());
+        Ok(Schedule::new(tree, experiment, script, injector, self.is_virtual).run(told, said).await)
     }
 }
 

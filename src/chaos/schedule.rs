@@ -26,8 +26,8 @@ use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{Script, ScriptStep, ScriptTime};
 use crate::slot::status::ServiceState;
 use crate::tree::directory::{ChildKind, DirectoryEntry};
+use crate::tree::Directory;
 use crate::tree::statements::Statement;
-use crate::tree::{Directory, Tree};
 
 /// A task of the agenda.
 #[derive(Debug, Clone)]
@@ -50,7 +50,8 @@ enum Todo {
 
 pub(super) struct Schedule<'a> {
     experiment: &'a Experiment,
-    tree: &'a Tree,
+    /// Path of the root.
+    tree: Arc<str>,
     script: Script,
     directory: Directory,
     injector: Injector,
@@ -75,7 +76,7 @@ pub(super) struct Schedule<'a> {
 
 impl<'a> Schedule<'a> {
     pub(super) fn new(
-        tree: &'a Tree,
+        (tree, directory): (Arc<str>, Directory),
         experiment: &'a Experiment,
         script: Script,
         injector: Injector,
@@ -85,7 +86,6 @@ impl<'a> Schedule<'a> {
         Self {
             experiment,
             tree,
-            directory: tree.directory(),
             injector,
             rollbacks: Rollbacks::new(&experiment.rollbacks),
             recorder: Arc::new(Mutex::new(Recorder::open())),
@@ -93,8 +93,8 @@ impl<'a> Schedule<'a> {
             broken: Arc::default(),
             judge: Arc::new(Mutex::new(Judge::new(
                 is_virtual,
-                tree.shared.clock.moment(Duration::ZERO),
-                tree.shared.stop_order.dependencies(),
+                directory.shared().clock.moment(Duration::ZERO),
+                directory.shared().stop_order.dependencies(),
             ))),
             is_virtual,
             agenda: BTreeMap::new(),
@@ -107,6 +107,7 @@ impl<'a> Schedule<'a> {
             injected: 0,
             followed: 0,
             targets: BTreeMap::new(),
+            directory,
         }
     }
 
@@ -120,7 +121,7 @@ impl<'a> Schedule<'a> {
         let (happened, mut triggers) = mpsc::unbounded_channel();
         // These tasks are aborted when the set is dropped.
         let mut observer = JoinSet::new();
-        observer.spawn(observe(self.tree.events(), reports, self.recorder.clone(), happened));
+        observer.spawn(observe(self.directory.events(), reports, self.recorder.clone(), happened));
         observer.spawn(keep_judging(said, self.records(), self.is_virtual));
         // Children may still wait for others: a tree is steady when no child is starting, restarting or waiting.
         let _ = self.until_steady(later(Instant::now(), stabilise)).await;
@@ -227,8 +228,8 @@ impl<'a> Schedule<'a> {
 
     /// Returns what ended the tree in the middle of the run.
     fn why_over(&self) -> String {
-        let gave_up = self.tree.shared.ending.root_gave_up();
-        gave_up.map_or("the tree ended".into(), |gave_up| format!("the tree ended: `{}` {gave_up}", self.tree.path()))
+        let gave_up = self.directory.shared().ending.root_gave_up();
+        gave_up.map_or("the tree ended".into(), |gave_up| format!("the tree ended: `{}` {gave_up}", self.tree))
     }
 
     /// Puts the faults that follow this event on the agenda.
@@ -367,7 +368,7 @@ impl<'a> Schedule<'a> {
                 | ServiceState::Restarting
                 | ServiceState::Parked { .. } => false,
             };
-            if self.directory.status(self.tree.path()).is_none_or(|status| status.state == ServiceState::Gone) {
+            if self.directory.status(&self.tree).is_none_or(|status| status.state == ServiceState::Gone) {
                 return None;
             }
             if self.directory.entries().iter().all(|entry| is_steady(entry.status.state)) {
@@ -390,7 +391,7 @@ impl<'a> Schedule<'a> {
         let entries = self.directory.entries();
         let mut services = lock(&self.recorder).services(&entries);
         for service in services.iter_mut().filter(|service| service.restarts > 0) {
-            let why = self.tree.why(&service.path).await;
+            let why = self.directory.why(&service.path).await;
             // The restarts of a child that is parked or on probation are not charged.
             service.budget =
                 why.ok().filter(|why| !why.is_half_open).and_then(|why| why.budget).map(BudgetRecord::from);

@@ -135,7 +135,7 @@ impl Child {
             let body = incarnation::service::live(args.inner::<S::Msg>(), maker, args.drain);
             args.live(OnKill::Drop, Box::pin(body))
         });
-        ServiceChild::new(name, ChildKind::Service, maker).label(S::label)
+        ServiceChild::new(name, ChildKind::Service, maker).wording(service::says::<S>)
     }
 
     /// Does what [`service`](Self::service) does, and gives the factory a clone of `captured` each time.

@@ -1,5 +1,6 @@
 //! Builders of children: one with a mailbox, and one without.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,10 @@ use crate::child::{Child, Factory, Leaf};
 use crate::incarnation::maker::Describes;
 use crate::incarnation::redelivery::Redelivery;
 use crate::mailbox::{Mailbox, Reserved};
+use crate::service::Service;
 use crate::slot::settings::{OnRestart, Overflow, Settings};
-use crate::slot::{Label, NoMessages, Slot};
+use crate::slot::wording::{Aspect, Wording};
+use crate::slot::{NoMessages, Slot};
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::Named;
 
@@ -27,7 +30,7 @@ pub struct ServiceChild<M: Send + 'static> {
     mailbox: Option<Mailbox<M>>,
     is_given_in_vain: bool,
     redelivery: Option<Redelivery<M>>,
-    label: Option<Label<M>>,
+    wording: Option<Wording<M>>,
     maker: Arc<dyn Describes<M>>,
 }
 
@@ -43,14 +46,14 @@ impl<M: Send + 'static> ServiceChild<M> {
             mailbox: None,
             is_given_in_vain: false,
             redelivery: None,
-            label: None,
+            wording: None,
             maker: Arc::new(maker),
         }
     }
 
     /// Sets the function that names the child's messages in reports.
-    pub(super) fn label(mut self, label: Label<M>) -> Self {
-        self.label = Some(label);
+    pub(super) fn wording(mut self, wording: Wording<M>) -> Self {
+        self.wording = Some(wording);
         self
     }
 
@@ -321,6 +324,14 @@ impl<M: Send + 'static> ServiceChild<M> {
     }
 }
 
+/// Returns what the service `S` says about a message.
+pub(super) fn says<S: Service>(message: &S::Msg, aspect: Aspect) -> Option<Cow<'static, str>> {
+    match aspect {
+        Aspect::Label => S::label(message).map(Cow::Borrowed),
+        Aspect::Description => S::describe_message(message).map(Cow::Owned),
+    }
+}
+
 impl<M: Send + 'static> From<ServiceChild<M>> for Child {
     fn from(child: ServiceChild<M>) -> Self {
         let is_given = child.mailbox.is_some();
@@ -336,8 +347,8 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             }
             None => Slot::<M>::new(child.settings),
         };
-        if let Some(label) = child.label {
-            slot.set_label(label);
+        if let Some(wording) = child.wording {
+            slot.set_wording(wording);
         }
         if redelivery.is_some() {
             slot.set_can_repeat();

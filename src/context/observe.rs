@@ -22,6 +22,10 @@ impl<M: Send + 'static> Inner<M> {
         self.slot.delivery(&self.signals)
     }
 
+    fn describe(&self, text: &str) {
+        self.slot.set_description(self.generation(), text);
+    }
+
     fn stopping(&self) -> impl Future<Output = ()> + Send + use<M> {
         let signals = self.signals.clone();
         async move { signals.told_to_stop().await }
@@ -120,7 +124,36 @@ impl<S: crate::Service> Context<S> {
     }
 }
 
+impl<S: crate::Service> Context<S> {
+    /// Says something about the state of this incarnation to operators. Without it, nothing of a state is ever shown.
+    ///
+    /// The text is kept until the next one, or until this incarnation ends. It is shown with the service in full, and to
+    /// nobody who does not ask for that. Text beyond 4,096 bytes is cut off. A call costs a lock and a copy of the text: call
+    /// it when something worth telling has changed, and not for each message.
+    ///
+    /// ```
+    /// # use regrow::{Context, Service};
+    /// # struct Feed { pages: u64 }
+    /// impl Service for Feed {
+    ///     type Msg = ();
+    ///     async fn handle(&mut self, (): (), ctx: &mut Context<Self>) -> anyhow::Result<()> {
+    ///         self.pages += 1;
+    ///         ctx.describe(&format!("{} pages read", self.pages));
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn describe(&self, text: &str) {
+        self.inner().describe(text);
+    }
+}
+
 impl TaskContext {
+    /// Says something about the state of this incarnation to operators: see [`Context::describe`].
+    pub fn describe(&self, text: &str) {
+        self.inner.describe(text);
+    }
+
     /// Tells why a child of the tree is in its present state: see [`Context::why`].
     ///
     /// # Errors

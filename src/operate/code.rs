@@ -64,7 +64,8 @@ impl Code {
             | IssueCode::NotAvailable
             | IssueCode::ActFailed => Self::Refused,
             IssueCode::SchemaMismatch => Self::Schema,
-            IssueCode::Internal => Self::Lost,
+            // `LeftOut` is a remark beside data; as a refusal it would be a mistake of the server.
+            IssueCode::Busy | IssueCode::LeftOut | IssueCode::Internal => Self::Lost,
         }
     }
 }

@@ -238,6 +238,12 @@ impl Overrides for Policies {
         self.resolve(path, coded).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
+    fn settings(&self, path: &str, coded: &Coded) -> Vec<(String, String, String)> {
+        let explanation = self.explain_over(path, coded);
+        let settings = explanation.settings().iter();
+        settings.map(|setting| (setting.field().into(), setting.value().into(), setting.origin().into())).collect()
+    }
+
     fn warnings(&self, children: &[(&str, ChildKind)], empty: &[&str]) -> Vec<String> {
         let paths: Vec<_> = children.iter().map(|(path, _)| *path).collect();
         let (unmatched, idle) = (self.unmatched_but_below(&paths, empty), in_vain::warnings(&self.documents, children));

@@ -74,6 +74,12 @@ impl HistoryKind {
         Word::of(self).cause()
     }
 
+    /// Whether it is a failure, a park, a give-up, an act of an operator, or the begin or the end of the tree. Such entries
+    /// have a ring of their own.
+    pub fn is_failure(&self) -> bool {
+        Word::of(self).is_failure()
+    }
+
     /// State of the child after such an entry. `None`: it stays as it is.
     pub(crate) fn after(&self) -> Option<HistoryState> {
         Word::of(self).after()

@@ -67,6 +67,8 @@ pub struct RingBegins {
     pub at: Duration,
     /// Whether entries were pushed out.
     pub is_cut: bool,
+    /// Number of entries that were pushed out.
+    pub evicted: u64,
 }
 
 /// Number of the entries of one kind.

@@ -10,6 +10,7 @@
 //! | `state.rs` | the states that the events tell |
 //! | `entry.rs`, `history.rs` | what a reader gets |
 //! | `rewind.rs` | the tree as it was |
+//! | `follow.rs` | readers that wait for entries |
 //!
 //! Invariants:
 //! 1. Each event is one entry, noted before any subscriber can see it. So the entries in order are the events in order.
@@ -19,6 +20,7 @@
 //! 5. Nothing of the user's is dropped under the lock.
 
 pub(crate) mod entry;
+pub(crate) mod follow;
 pub(crate) mod history;
 mod noted;
 pub(crate) mod rewind;
@@ -34,6 +36,7 @@ use std::time::Duration;
 use crate::base::sync::lock;
 use crate::event::{EventKind, Outage};
 use crate::recorder::entry::{HistoryEntry, HistoryKind};
+use crate::recorder::follow::Followers;
 use crate::recorder::history::{RingBegins, WordCount};
 use crate::recorder::noted::{Noted, Stamp};
 use crate::recorder::ring::Ring;
@@ -42,7 +45,7 @@ use crate::recorder::word::Word;
 
 /// Recorder of one tree. It has no memory before the first entry.
 #[derive(Debug, Default)]
-pub(crate) struct Recorder(Mutex<Rings>);
+pub(crate) struct Recorder(Mutex<Rings>, Followers);
 
 #[derive(Debug, Default)]
 struct Rings {
@@ -66,6 +69,12 @@ impl Default for Counts {
 }
 
 impl Recorder {
+    /// The readers that wait for entries.
+    #[cfg_attr(not(feature = "admin"), allow(dead_code, reason = "only the admin source follows, and it is a feature"))]
+    pub(crate) fn followers(&self) -> &Followers {
+        &self.1
+    }
+
     /// Notes an event. `recorded` is the state of the child in its slot; `None` if it has none.
     pub(crate) fn note(
         &self,
@@ -120,6 +129,7 @@ impl Recorder {
         };
         // Invariant 5.
         drop(evicted);
+        self.1.wake();
     }
 
     /// Copies what is noted, from the entry after this number on.

@@ -18,6 +18,8 @@ pub(super) struct Ring {
     outages: VecDeque<(u64, Outage)>,
     /// The latest entry that was pushed out: its number and its time.
     evicted: Option<(u64, u64)>,
+    /// Number of entries that were pushed out.
+    evictions: u64,
 }
 
 impl Ring {
@@ -35,6 +37,7 @@ impl Ring {
         let evicted = self.entries.pop_front()?;
         let number = evicted.stamp.number();
         self.evicted = Some((number, evicted.at));
+        self.evictions += 1;
         if self.outages.front().is_some_and(|(of, _)| *of == number) {
             self.outages.pop_front();
         }
@@ -43,7 +46,8 @@ impl Ring {
 
     pub(super) fn begins(&self) -> RingBegins {
         let (number, at) = self.evicted.unwrap_or_default();
-        RingBegins { seq: number.saturating_add(1), at: Duration::from_nanos(at), is_cut: self.evicted.is_some() }
+        let (seq, at) = (number.saturating_add(1), Duration::from_nanos(at));
+        RingBegins { seq, at, is_cut: self.evicted.is_some(), evicted: self.evictions }
     }
 
     /// Copies the entries after the one with this number, oldest first, each with the outage that it ends.

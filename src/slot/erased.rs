@@ -54,6 +54,11 @@ pub(crate) trait AnySlot: Send + Sync {
     fn saves_or_new(&self) -> Arc<Saves>;
     /// Whether its messages wait because others go first: `hold.rs`.
     fn is_held(&self) -> bool;
+    /// Describes a message that this service was sent, in the service's words.
+    fn describe(&self, message: &dyn Any) -> Option<String>;
+    /// Returns the text of the present incarnation about its state.
+    #[allow(dead_code, reason = "only the admin source shows it, and it is a feature")]
+    fn described(&self) -> Option<Arc<str>>;
     /// Returns the number of the message in hand, and the incarnation that has it. Each message in hand has a different
     /// number.
     fn in_hand(&self) -> Option<(u64, Arc<Signals>)>;

@@ -117,6 +117,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         lock(&self.back).losses().saves.get_or_insert_default().clone()
     }
 
+    fn describe(&self, message: &dyn Any) -> Option<String> {
+        self.describe_message(message)
+    }
+
+    fn described(&self) -> Option<Arc<str>> {
+        self.description()
+    }
+
     fn is_held(&self) -> bool {
         lock(&self.back).is_held()
     }

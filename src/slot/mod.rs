@@ -67,6 +67,7 @@ pub(crate) mod turns;
 pub(crate) mod unwanted;
 pub(crate) mod wait;
 pub(crate) mod waits;
+pub(crate) mod wording;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,7 +76,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use tokio::sync::{Notify, watch};
 
 use crate::base::sync::lock;
-use crate::base::{panics, sweep};
+use crate::base::sweep;
 use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::{DeadReason, Notice};
@@ -84,13 +85,11 @@ use crate::slot::settings::{Overflow, Settings};
 use in_hand::Tries;
 use queue::{Back, Envelope, Front, Shed};
 use status::{ServiceState, ServiceStatus};
+use wording::Wording;
 
 /// Message type of a child that takes no messages: a task, a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoMessages {}
-
-/// Function that names a message.
-pub(crate) type Label<M> = fn(&M) -> Option<&'static str>;
 
 /// The fields have this order in memory: those that senders write, those that are seldom touched, and those that the
 /// pump writes for each message. So senders and the pump share no cache line, without padding.
@@ -102,8 +101,8 @@ pub(crate) struct Slot<M> {
     tree: OnceLock<Weak<dyn SlotTree>>,
     /// Made when a task first follows the status, or waits for the slot to be free.
     notifiers: OnceLock<Box<Notifiers>>,
-    /// Names a message in the words of its service.
-    label: OnceLock<Label<M>>,
+    /// Names and describes a message in the words of its service.
+    wording: OnceLock<Wording<M>>,
     /// Whether its messages can be delivered twice.
     can_repeat: std::sync::atomic::AtomicBool,
     /// Whether an experiment counts the outcomes of its calls.
@@ -153,7 +152,7 @@ impl<M: Send + 'static> Slot<M> {
             path: OnceLock::new(),
             tree: OnceLock::new(),
             notifiers: OnceLock::new(),
-            label: OnceLock::new(),
+            wording: OnceLock::new(),
             front: Mutex::new(Front::new(settings.skips_abandoned)),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
@@ -170,11 +169,6 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(crate) fn tree(&self) -> Option<Arc<dyn SlotTree>> {
         self.tree.get()?.upgrade()
-    }
-
-    /// Sets how dead letters are labelled. Only the first call has an effect.
-    pub(crate) fn set_label(&self, label: Label<M>) {
-        let _ = self.label.set(label);
     }
 
     pub(crate) fn configure(&self, settings: Settings) {
@@ -341,8 +335,7 @@ impl<M: Send + 'static> Slot<M> {
         let Some((wanted, tree)) = tree.filter(|(wanted, _)| wanted.is_kept || wanted.level.is_some()) else {
             return sweep::drop_quietly(message, &self.path(), "a message");
         };
-        // A label that panics counts as none.
-        let label = self.label.get().and_then(|label| panics::catch(|| label(&message)).unwrap_or(None));
+        let label = self.label_of(&message);
         let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
         let notice = Notice { path, generation, message_type, label, attempt, reason };
         if let Some(level) = wanted.level {

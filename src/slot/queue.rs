@@ -28,6 +28,7 @@ use crate::slot::in_hand::{Beside, Tries};
 use crate::slot::kept::Heir;
 use crate::slot::line::Line;
 use crate::slot::saves::Saves;
+use crate::slot::wording::Description;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
@@ -125,6 +126,8 @@ pub(crate) struct Losses {
     pub(crate) fall: Option<Fall>,
     /// Figures of its saves, if it has a checkpoint.
     pub(crate) saves: Option<Arc<Saves>>,
+    /// Text of an incarnation about its state, for operators.
+    pub(crate) description: Option<Description>,
 }
 
 /// Failure that is not over yet.

@@ -136,6 +136,13 @@ impl SupervisorHandle {
         self.read_in(move |driver| driver.why(&name)).await
     }
 
+    /// Returns the settings in force for one child, and those of the code; `None` if this supervisor does not know it.
+    #[cfg(all(feature = "admin", feature = "policy"))]
+    pub(crate) async fn configuration(&self, name: &str) -> Result<Option<Configuration>, NotRunning> {
+        let name = name.to_owned();
+        self.read_in(move |driver| driver.configuration_of(&name)).await
+    }
+
     /// Returns the settings in force for the children, and those of the code.
     #[cfg(feature = "policy")]
     pub(crate) async fn configurations(&self) -> Result<Vec<Configuration>, NotRunning> {

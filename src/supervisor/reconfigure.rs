@@ -41,22 +41,30 @@ impl Driver {
         self.group = Group { starts_max: self.group.starts_max.and(group.starts_max), ..group };
     }
 
+    /// What is in force for the child with this name, with the settings of the code for it.
+    #[allow(dead_code, reason = "only the admin source asks, and it is a feature")]
+    pub(crate) fn configuration_of(&self, name: &str) -> Option<Configuration> {
+        let key = self.machine.find(name)?;
+        self.configuration(key, self.children.get(&key)?)
+    }
+
+    fn configuration(&self, key: ChildKey, entry: &ChildEntry) -> Option<Configuration> {
+        let spec = self.machine.spec(key)?.clone();
+        let is_supervisor = entry.kind.is_supervisor();
+        let mailbox = (!is_supervisor).then(|| entry.slot.settings());
+        let now = Effective { spec, mailbox, group: None, kind: entry.kind };
+        // The settings of a supervisor's children as a group are reported by that supervisor itself.
+        let own = Effective { group: None, ..entry.own.as_ref().map_or_else(|| now.clone(), |own| own.get(&now)) };
+        let coded = Coded { own, named: entry.named, defaults: self.defaults(is_supervisor) };
+        Some(Configuration { path: entry.path.clone(), coded, now })
+    }
+
     /// Everything in force for the supervisor and its children now, with the settings of the code for each.
     pub(crate) fn configurations(&self) -> Vec<Configuration> {
-        let line = |(key, entry): (ChildKey, &ChildEntry)| {
-            let spec = self.machine.spec(key)?.clone();
-            let is_supervisor = entry.kind.is_supervisor();
-            let mailbox = (!is_supervisor).then(|| entry.slot.settings());
-            let now = Effective { spec, mailbox, group: None, kind: entry.kind };
-            // The settings of a supervisor's children as a group are reported by that supervisor itself.
-            let own = Effective { group: None, ..entry.own.as_ref().map_or_else(|| now.clone(), |own| own.get(&now)) };
-            let coded = Coded { own, named: entry.named, defaults: self.defaults(is_supervisor) };
-            Some(Configuration { path: entry.path.clone(), coded, now })
-        };
         let bare = |group| Coded::of_group(self.plan.name(), group);
         let (path, coded) = (self.plan.path.clone(), bare(self.plan.group()));
         let own = Configuration { path, coded, now: bare(self.group).own };
-        self.children.iter().filter_map(|(key, entry)| line((*key, entry))).chain([own]).collect()
+        self.children.iter().filter_map(|(key, entry)| self.configuration(*key, entry)).chain([own]).collect()
     }
 }
 

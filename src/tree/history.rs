@@ -33,6 +33,7 @@ impl Directory {
         HistoryAfter {
             entries: copied.take_entries(),
             latest: copied.latest,
+            first_held: begins,
             is_complete: seq.saturating_add(1) >= begins && seq <= copied.latest,
         }
     }
@@ -46,6 +47,8 @@ pub struct HistoryAfter {
     pub entries: Vec<HistoryEntry>,
     /// Number of the latest entry of the tree: the one to ask for next.
     pub latest: u64,
+    /// Number from which on no entry of the tree is missing.
+    pub first_held: u64,
     /// Whether no entry is missing between the one that was seen and these. If one is, or if the number is not of this
     /// tree, a reader has to begin again with what is there now.
     pub is_complete: bool,

@@ -112,6 +112,14 @@ pub(crate) trait Overrides: Send + Sync + fmt::Debug {
         Ok(self.apply(path, coded))
     }
 
+    /// Every setting in force for `path`: its name, its value, and its origin.
+    #[cfg(feature = "policy")]
+    #[cfg_attr(not(feature = "admin"), allow(dead_code, reason = "only the admin source asks, and it is a feature"))]
+    fn settings(&self, path: &str, coded: &Coded) -> Vec<(String, String, String)> {
+        let _ = (path, coded);
+        Vec::new()
+    }
+
     /// The settings that mean nothing in a tree with these children, and with supervisors that have no children yet.
     #[cfg(feature = "policy")]
     fn warnings(&self, children: &[(&str, ChildKind)], empty: &[&str]) -> Vec<String> {

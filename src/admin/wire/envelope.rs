@@ -65,6 +65,8 @@ pub enum IssueCode {
     UnknownNumber,
     /// No service matches the filter.
     NothingMatches,
+    /// A remark beside the data: the answer would be too large, and something was left out of it.
+    LeftOut,
     /// The act does not apply to this kind of child, or to its state.
     NotApplicable,
     /// The generation that was meant is not the present one any more.
@@ -77,6 +79,8 @@ pub enum IssueCode {
     SchemaMismatch,
     /// The server was built without the feature that the request needs, or was given nothing to act on.
     NotAvailable,
+    /// The server has too many connections, or an experiment runs in this tree. Try again later.
+    Busy,
     /// The act was carried out and failed.
     ActFailed,
     /// The server met an error of its own.

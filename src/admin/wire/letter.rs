@@ -51,4 +51,7 @@ pub struct Letter {
     pub age_ms: u64,
     /// Whether its message is still in it.
     pub is_whole: bool,
+    /// Text of the service about the message, if one letter was asked for and the service implements the hook for it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub described: Option<String>,
 }

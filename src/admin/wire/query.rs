@@ -115,6 +115,24 @@ pub struct LettersQuery {
     pub after: Option<u64>,
 }
 
+/// Parameters of `GET /v1/dead-letters/NUMBER`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LetterQuery {
+    /// Name of a tree's root; may be left out if the server shows one tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+}
+
+/// Parameters of `DELETE /v1/experiments/NUMBER`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StopQuery {
+    /// The reason, for the log, the events and the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// Parameters of `GET /v1/events`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -86,6 +86,19 @@ impl DeadLetter {
         lent.message.as_ref()?.downcast_ref::<M>().map(look)
     }
 
+    /// Number of the letter in its tree. Numbers begin with 1 and grow with each letter that is kept.
+    pub fn number(&self) -> u64 {
+        self.body.number
+    }
+
+    /// Describes the message in the words of the service that has the letter's path now. `None` if that service does not
+    /// [describe](crate::Service::describe_message) its messages, or takes others, or if the message is not in the letter.
+    pub fn describe(&self) -> Option<String> {
+        let slot = self.body.shared.upgrade()?.directory.get(&self.path)?.slot;
+        let lent = Lent { message: Some(self.body.swap(Content::Lent)?), body: &self.body };
+        lent.message.as_deref().and_then(|message| slot.describe(message))
+    }
+
     /// Returns the message, if it is of this type and still in the letter.
     ///
     /// # Errors
@@ -189,6 +202,7 @@ enum Content {
 
 /// The part that the clones of a letter share.
 struct Body {
+    number: u64,
     path: Arc<str>,
     label: Option<&'static str>,
     died: Instant,

@@ -26,6 +26,8 @@ struct State {
     letters: VecDeque<DeadLetter>,
     capacity: usize,
     shed: u64,
+    /// Number of the latest letter.
+    number: u64,
     /// Whether a letter ever came, even if it was shed at once.
     is_used: bool,
     is_over: bool,
@@ -37,6 +39,7 @@ impl Queue {
             letters: VecDeque::new(),
             capacity: DEFAULT_DEAD_LETTER_CAPACITY,
             shed: 0,
+            number: 0,
             is_used: false,
             is_over: false,
         };
@@ -45,7 +48,13 @@ impl Queue {
 
     pub(crate) fn push(self: &Arc<Self>, notice: Notice, message: Box<dyn Any + Send>, shared: &Arc<Shared>) {
         let Notice { path, generation, message_type, label, attempt, reason } = notice;
+        let number = {
+            let mut state = lock(&self.state);
+            state.number += 1;
+            state.number
+        };
         let body = Body {
+            number,
             path: path.clone(),
             label,
             died: Instant::now(),

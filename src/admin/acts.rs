@@ -1,0 +1,56 @@
+//! Acts of operators: carried out, and noted with their outcome.
+
+use std::sync::Arc;
+
+use crate::admin::answer::Refused;
+use crate::admin::door::Operator;
+use crate::admin::shown::Shown;
+use crate::admin::wire::envelope::IssueCode;
+use crate::event::act::{Act, ActKind, ActOutcome};
+use crate::tree::dead_letters::{DeadLetter, DeadLetters};
+
+/// Notes an act: an event, a line of the log, and an entry of the record.
+pub(crate) fn note(
+    shown: &Shown,
+    path: &str,
+    kind: ActKind,
+    by: &Operator,
+    reason: &str,
+    generation: Option<u64>,
+    outcome: Result<(), &str>,
+) {
+    let outcome = outcome.map_or_else(|why| ActOutcome::Refused(why.into()), |()| ActOutcome::Done);
+    let act = Act { kind, by: by.name().clone(), reason: reason.into(), generation, outcome };
+    shown.shared.note_act(&path.into(), act);
+}
+
+/// Puts the letters into the mailboxes of their services, in the order in which they died. Returns how that went, in words.
+pub(crate) fn replay(shown: &Shown, is_meant: impl Fn(&DeadLetter) -> bool) -> Result<String, Refused> {
+    let letters: Vec<_> =
+        DeadLetters::new(shown.shared.keep_dead_letters()).list().into_iter().filter(|letter| is_meant(letter)).collect();
+    if letters.is_empty() {
+        return Err(Refused::new(IssueCode::UnknownNumber, "no dead letter matches: it was replayed, taken, or made room"));
+    }
+    let count = letters.len();
+    let mut failed = letters.into_iter().filter_map(|letter| letter.replay().err().map(|error| error.to_string()));
+    let Some(first) = failed.next() else { return Ok(format!("{count} replayed")) };
+    let more = failed.count();
+    let failures = more.saturating_add(1);
+    let text = match more {
+        0 => format!("{} of {count} replayed; {first}", count.saturating_sub(1)),
+        more => format!("{} of {count} replayed; {first}; and {more} more were not", count.saturating_sub(failures)),
+    };
+    if failures == count { Err(Refused::new(IssueCode::NotApplicable, text)) } else { Ok(text) }
+}
+
+/// Has the policies of a tree read again. Returns what has changed, in words.
+pub(crate) async fn reload(shown: &Arc<Shown>, reloads: &crate::admin::reload::Reloads) -> Result<String, Refused> {
+    let Some(reload) = reloads.of(&shown.name) else {
+        let text = format!(
+            "the program was not told how to read the policies of `{}` again: it calls `Admin::policy_file`, in code",
+            shown.name
+        );
+        return Err(Refused::new(IssueCode::NotAvailable, text).about("policy"));
+    };
+    reload().await.map_err(|error| Refused::new(IssueCode::ActFailed, error).about(&*shown.name))
+}

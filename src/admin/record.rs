@@ -1,0 +1,116 @@
+//! The record of a tree as it goes over the wire.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::admin::row::millis;
+use crate::admin::wire::act::{ActKind as WireAct, Acted};
+use crate::admin::wire::history::{Begin, Entry};
+use crate::admin::wire::services::{Service, State};
+use crate::event::EventKind;
+use crate::event::act::{Act, ActKind, ActOutcome};
+use crate::recorder::entry::HistoryEntry;
+use crate::recorder::history::RingBegins;
+use crate::recorder::state::HistoryState;
+use crate::tree::Directory;
+use crate::tree::shared::Shared;
+
+/// Returns an entry as it goes over the wire. `boot` is the time of the system when the clock of the tree was zero.
+pub(crate) fn entry(entry: &HistoryEntry, boot: SystemTime) -> Entry {
+    let acted = match entry.kind.event() {
+        Some(EventKind::Acted { act }) => Some(acted(&entry.path, act)),
+        Some(_) | None => None,
+    };
+    Entry {
+        seq: entry.seq,
+        at_ms: moment(boot, entry.at),
+        path: entry.path.to_string(),
+        generation: entry.generation,
+        before: state(entry.before),
+        kind: entry.kind.word().into(),
+        cause: entry.kind.cause().map(|cause| cause.word().into()),
+        text: entry.kind.to_string(),
+        is_failure: entry.kind.is_failure(),
+        act: acted,
+    }
+}
+
+/// Returns an act as it goes over the wire.
+pub(crate) fn acted(path: &str, act: &Act) -> Acted {
+    Acted {
+        act: wire_kind(act.kind),
+        path: path.to_owned(),
+        by: act.by.to_string(),
+        reason: act.reason.to_string(),
+        generation: act.generation,
+        outcome: act.outcome.to_string(),
+        is_done: matches!(act.outcome, ActOutcome::Done),
+    }
+}
+
+/// Returns the state of a child as it goes over the wire. `None`: it was not listed.
+pub(crate) fn state(state: HistoryState) -> Option<State> {
+    match state {
+        HistoryState::Absent => None,
+        HistoryState::Waiting => Some(State::Waiting),
+        HistoryState::Up => Some(State::Up),
+        HistoryState::Restarting => Some(State::Restarting),
+        HistoryState::Parked => Some(State::Parked),
+        HistoryState::Down => Some(State::Down),
+        HistoryState::Gone => Some(State::Gone),
+    }
+}
+
+/// Returns the begin of a ring as it goes over the wire.
+pub(crate) fn begin(ring: RingBegins, boot: SystemTime) -> Begin {
+    Begin { seq: ring.seq, at_ms: moment(boot, ring.at), evicted: ring.evicted }
+}
+
+/// Returns a time of the tree's clock as a moment.
+pub(crate) fn moment(boot: SystemTime, at: Duration) -> u64 {
+    let since = boot.checked_add(at).unwrap_or(boot).duration_since(UNIX_EPOCH);
+    millis(since.unwrap_or_default())
+}
+
+fn wire_kind(kind: ActKind) -> WireAct {
+    match kind {
+        ActKind::Kill => WireAct::Kill,
+        ActKind::Restart => WireAct::Restart,
+        ActKind::Terminate => WireAct::Terminate,
+        ActKind::Start => WireAct::Start,
+        ActKind::Park => WireAct::Park,
+        ActKind::Revive => WireAct::Revive,
+        ActKind::Replay => WireAct::Replay,
+        ActKind::ReloadPolicy => WireAct::ReloadPolicy,
+        ActKind::RunExperiment => WireAct::RunExperiment,
+        ActKind::StopExperiment => WireAct::StopExperiment,
+    }
+}
+
+/// The latest change of state of each path that the record still holds. It is read once for a page of rows.
+pub(crate) struct Changes {
+    latest: HashMap<Arc<str>, (State, u64)>,
+}
+
+impl Changes {
+    /// Reads the record of a tree.
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        let boot = shared.clock.boot();
+        let entries = Directory { shared: shared.clone() }.history_after(0).entries;
+        let changes = entries.iter().filter(|entry| entry.after() != entry.before);
+        let latest = changes.filter_map(|entry| Some((entry.path.clone(), (state(entry.after())?, moment(boot, entry.at)))));
+        Self { latest: latest.collect() }
+    }
+
+    /// Adds the moment since which a child is in its state, if the record holds that change. A child that is being started
+    /// is told as waiting or restarting by the record.
+    pub(crate) fn fill(&self, row: &mut Service) {
+        let Some((state, at_ms)) = self.latest.get(&*row.path) else { return };
+        let is_same = *state == row.state
+            || (row.state == State::Starting && matches!(state, State::Waiting | State::Restarting));
+        if is_same {
+            row.since_ms = Some(*at_ms);
+        }
+    }
+}

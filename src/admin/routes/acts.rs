@@ -1,0 +1,107 @@
+//! `POST /v1/acts`: the acts of operators.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+
+use crate::admin::acts::{note, reload, replay};
+use crate::admin::answer::{Answer, Refused};
+use crate::admin::door::{Door, Operator};
+use crate::admin::routes::letters::is_asked;
+use crate::admin::routes::reading::order;
+use crate::admin::routes::service::unknown;
+use crate::admin::shown::Shown;
+use crate::admin::wire::act::{ActKind as Asked, ActRequest, Acted};
+use crate::admin::wire::envelope::{Envelope, IssueCode};
+use crate::admin::wire::greeting::Capability;
+use crate::event::act::ActKind;
+
+/// Largest request.
+const BYTES_MAX: usize = 64 << 10;
+/// Longest reason, in bytes.
+const REASON_MAX: usize = 1024;
+/// Time for which the end of an act is waited for. The act goes on after that.
+const ACT_LIMIT: Duration = Duration::from_secs(60);
+
+pub(super) async fn act(State(door): State<Arc<Door>>, by: Operator, request: Request) -> Answer<Acted> {
+    let mut asked: ActRequest = order(request, BYTES_MAX).await?;
+    let reason: Arc<str> = reasoned(&asked.reason)?.into();
+    let kind = kind_of(asked.act)?;
+    asked.path = asked.path.trim_start_matches('/').into();
+    let shown = door.source.tree_of(&asked.path)?;
+    if shown.shared.directory.get(&asked.path).is_none() {
+        return Err(unknown(&shown, &asked.path));
+    }
+    let done = match door.need(Capability::Control) {
+        Ok(()) => in_a_task(&door, &shown, &asked, &reason).await,
+        Err(refused) => Err(refused),
+    };
+    let outcome = done.as_ref().map(|_| ()).map_err(Refused::text);
+    note(&shown, &asked.path, kind, &by, &reason, asked.generation, outcome);
+    let outcome = done?;
+    let ActRequest { act, path, generation, .. } = asked;
+    let (by, reason) = (by.name().to_string(), reason.to_string());
+    Ok(Envelope::ok(Acted { act, path, by, reason, generation, outcome, is_done: true }))
+}
+
+/// Checks a reason: it is there, and not too long for a log line.
+pub(super) fn reasoned(reason: &str) -> Result<&str, Refused> {
+    match reason.trim() {
+        "" => Err(Refused::bad("an act needs a reason, for the log and the record").about("reason")),
+        reason if reason.len() > REASON_MAX => {
+            Err(Refused::bad(format!("the reason is longer than {REASON_MAX} bytes")).about("reason"))
+        }
+        reason => Ok(reason),
+    }
+}
+
+/// Carries an act out. It goes on if the client goes away in the middle.
+async fn in_a_task(door: &Arc<Door>, shown: &Arc<Shown>, asked: &ActRequest, reason: &Arc<str>) -> Result<String, Refused> {
+    if let Some(end) = shown.end() {
+        return Err(Refused::new(IssueCode::TreeOver, format!("the tree is over: {}", end.reason)).about(&*shown.name));
+    }
+    let (door, shown, asked, reason) = (door.clone(), shown.clone(), asked.clone(), reason.clone());
+    let task = tokio::spawn(async move { perform(&door, &shown, &asked, &reason).await });
+    match tokio::time::timeout(ACT_LIMIT, task).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err(Refused::new(IssueCode::Internal, "the task that acted has ended before its time")),
+        Err(_) => Ok(format!("under way after {ACT_LIMIT:?}: its end follows as an event")),
+    }
+}
+
+async fn perform(door: &Door, shown: &Arc<Shown>, asked: &ActRequest, reason: &Arc<str>) -> Result<String, Refused> {
+    let _ = reason;
+    match asked.act {
+        Asked::Kill
+        | Asked::Restart
+        | Asked::Terminate
+        | Asked::Start
+        | Asked::Park
+        | Asked::Revive => Err(Refused::new(IssueCode::NotApplicable, "TODO")),
+        Asked::Replay => replay(shown, |letter| {
+            let is_to_meant = is_asked(letter, asked.receiver.as_deref(), None);
+            if asked.letters.is_empty() { is_to_meant } else { asked.letters.contains(&letter.number()) && is_to_meant }
+        }),
+        Asked::ReloadPolicy => reload(shown, &door.source.reloads).await,
+        Asked::RunExperiment | Asked::StopExperiment => Err(elsewhere()),
+    }
+}
+
+fn kind_of(asked: Asked) -> Result<ActKind, Refused> {
+    Ok(match asked {
+        Asked::Kill => ActKind::Kill,
+        Asked::Restart => ActKind::Restart,
+        Asked::Terminate => ActKind::Terminate,
+        Asked::Start => ActKind::Start,
+        Asked::Park => ActKind::Park,
+        Asked::Revive => ActKind::Revive,
+        Asked::Replay => ActKind::Replay,
+        Asked::ReloadPolicy => ActKind::ReloadPolicy,
+        Asked::RunExperiment | Asked::StopExperiment => return Err(elsewhere()),
+    })
+}
+
+fn elsewhere() -> Refused {
+    Refused::bad("experiments are run and stopped at `/v1/experiments`").about("act")
+}

@@ -1,0 +1,39 @@
+//! `GET /v1`: what this program is, and what the client may do.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use crate::admin::answer::Answer;
+use crate::admin::door::Door;
+use crate::admin::routes::reading::aside;
+use crate::admin::row;
+use crate::admin::wire::envelope::Envelope;
+use crate::admin::wire::greeting::Greeting;
+
+pub(super) async fn greet(State(door): State<Arc<Door>>) -> Answer<Greeting> {
+    let source = door.source.clone();
+    let trees = source.trees();
+    let trees = aside(move || trees.iter().map(|shown| shown.greeted()).collect()).await?;
+    Ok(Envelope::ok(Greeting {
+        version: env!("CARGO_PKG_VERSION").into(),
+        program: source.program.clone(),
+        pid: std::process::id(),
+        boot: source.boot.clone(),
+        started_at_ms: source.started_at_ms,
+        now_ms: row::now_ms(),
+        trees,
+        capabilities: door.granted().iter().copied().collect(),
+        parts: parts(&door),
+    }))
+}
+
+/// The parts of regrow that are compiled in, and that the program gave to this source.
+fn parts(door: &Door) -> Vec<String> {
+    let all = [
+        ("policy", cfg!(feature = "policy")),
+        ("checkpoint", cfg!(feature = "checkpoint")),
+        ("chaos", door.source.experiments.are_allowed()),
+    ];
+    all.into_iter().filter(|(_, is_in)| *is_in).map(|(name, _)| name.into()).collect()
+}

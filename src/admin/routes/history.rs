@@ -1,0 +1,79 @@
+//! `GET /v1/history`: the entries of the record, newest first, and the tree as it was.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::extract::State;
+
+use crate::admin::answer::{Answer, Refused};
+use crate::admin::door::Door;
+use crate::admin::record;
+use crate::admin::routes::reading::{Asked, aside};
+use crate::admin::shown::Shown;
+use crate::admin::wire::envelope::{Envelope, Issue, IssueCode};
+use crate::admin::wire::history::{History, Was};
+use crate::admin::wire::query::HistoryQuery;
+use crate::base::name::is_within;
+use crate::tree::Directory;
+
+/// Entries of a page, if the client names no number, and at most.
+const PAGE: usize = 100;
+const PAGE_MAX: usize = 8192;
+/// Most children of the tree as it was.
+const WAS_MAX: usize = 10_000;
+
+pub(super) async fn history(State(door): State<Arc<Door>>, Asked(asked): Asked<HistoryQuery>) -> Answer<History> {
+    let shown = match (&asked.tree, &asked.below) {
+        (None, Some(below)) => door.source.tree_of(below)?,
+        (name, _) => door.source.tree(name.as_deref())?,
+    };
+    aside(move || look(&shown, &asked)).await?
+}
+
+fn look(shown: &Arc<Shown>, asked: &HistoryQuery) -> Answer<History> {
+    let history = Directory { shared: shown.shared.clone() }.history();
+    let boot = history.boot;
+    let is_asked = |path: &str| asked.below.as_deref().is_none_or(|below| is_within(path, below));
+    let limit = asked.limit.map_or(PAGE, |limit| usize::try_from(limit).unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX));
+    let mut newest_first = history.entries.iter().rev().filter(|entry| {
+        is_asked(&entry.path)
+            && asked.before.is_none_or(|before| entry.seq < before)
+            && (!asked.failures || entry.kind.is_failure())
+    });
+    let entries: Vec<_> = newest_first.by_ref().take(limit).map(|entry| record::entry(entry, boot)).collect();
+    let next = newest_first.next().and(entries.last()).map(|entry| entry.seq);
+    let mut answer = Envelope::ok(History {
+        tree: shown.name.to_string(),
+        now_ms: record::moment(boot, history.now),
+        failures_begin: record::begin(history.failures, boot),
+        ordinary_begin: record::begin(history.ordinary, boot),
+        entries,
+        as_it_was: Vec::new(),
+        at_ms: asked.at_ms,
+        next,
+    });
+    let Some(at_ms) = asked.at_ms else { return Ok(answer) };
+    let at = history.tree_time(UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(SystemTime::UNIX_EPOCH));
+    let past = history.at(at).map_err(|early| {
+        let begins = record::moment(boot, early.begins);
+        let text = format!("the record begins at {begins} ms since 1970, and {at_ms} is earlier: ask for a later moment");
+        Refused::new(IssueCode::BeforeBegin, text).about(begins.to_string())
+    })?;
+    let mut was: Vec<_> = past
+        .into_iter()
+        .filter(|status| is_asked(&status.path))
+        .filter_map(|status| {
+            let state = record::state(status.state)?;
+            Some(Was { path: status.path.to_string(), state, generation: status.generation })
+        })
+        .collect();
+    if was.len() > WAS_MAX {
+        let text = format!("{} more children were there then: name a path with `below`", was.len() - WAS_MAX);
+        was.truncate(WAS_MAX);
+        answer = answer.with_issue(Issue::new(IssueCode::LeftOut, text).about("as_it_was"));
+    }
+    if let Some(history) = &mut answer.data {
+        history.as_it_was = was;
+    }
+    Ok(answer)
+}

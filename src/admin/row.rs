@@ -1,0 +1,174 @@
+//! The row of one child: what its slot says without a question to its supervisor.
+//!
+//! [`row`] takes the locks of one slot, one after the other, and none of the directory while it does. [`ask`] adds what only
+//! the supervisor knows: it is for the few rows that are not well, and for one child in full.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::admin::template;
+use crate::admin::viewer::Viewer;
+use crate::admin::wire::services::{LastExit, Messages, Service, State};
+use crate::slot::NoMessages;
+use crate::slot::accounting::Accounting;
+use crate::slot::activity::Activity;
+use crate::slot::erased::AnySlot;
+use crate::slot::status::ServiceState;
+use crate::tree::directory::Listed;
+use crate::tree::shared::Shared;
+use crate::tree::why::Why;
+
+/// Returns the row of a child, as its slot has it now.
+///
+/// With a `viewer` the row has the ages that follow from the last look of that viewer, and this look is noted.
+pub(crate) fn row(shared: &Shared, path: &Arc<str>, listed: &Listed, viewer: Option<&Viewer>) -> Service {
+    let slot = &*listed.slot;
+    // The status comes first: a child that ends meanwhile is shown with counters that are newer than its state, and the
+    // state with which it is shown was true.
+    let status = slot.status();
+    let accounting = slot.accounting();
+    let state = state_of(status.state);
+    let ages = viewer.map(|viewer| viewer.look(path, slot, accounting)).unwrap_or_default();
+    Service {
+        tree: root_of(path).to_owned(),
+        path: path.to_string(),
+        template: template::of(&shared.directory, path),
+        kind: listed.kind.to_string(),
+        state,
+        ready: status.ready,
+        since_ms: None,
+        generation: status.generation,
+        restarts: None,
+        budget_left: None,
+        next_try_in_ms: next_try(status.state).map(millis),
+        queued: accounting.queued,
+        capacity: capacity(slot),
+        oldest: ages.oldest,
+        in_hand: ages.in_hand,
+        last_exit: None,
+        waits_for: waits_for(slot),
+        messages: messages(accounting),
+        act: command(path, state),
+    }
+}
+
+/// Adds what the supervisor of the child knows: the budget, the next try, the last exit, the services that it waits for.
+/// Returns that answer, if the child is still listed.
+pub(crate) async fn ask(shared: &Arc<Shared>, service: &mut Service) -> Option<Why> {
+    let why = shared.why(&service.path).await.ok()?;
+    service.budget_left = why.budget.as_ref().map(|budget| budget.left);
+    if let Some(next) = why.next_try {
+        service.next_try_in_ms = Some(millis(next));
+    }
+    service.last_exit = why.exit.as_ref().map(|exit| LastExit {
+        cause: exit.kind().to_string(),
+        text: exit.to_string(),
+        at_ms: why.ago.map(|ago| now_ms().saturating_sub(millis(ago))),
+    });
+    let asked = why.waits_for.iter().map(|name| name.trim_start_matches('/').to_owned());
+    let waited = [why.waits_for_answer.as_ref().map(|wait| &wait.0), why.waits_for_room.as_ref().map(|wait| &wait.0)];
+    let all = asked.chain(waited.into_iter().flatten().map(|peer| peer.to_string()));
+    for peer in all {
+        if !service.waits_for.contains(&peer) {
+            service.waits_for.push(peer);
+        }
+    }
+    Some(why)
+}
+
+/// Returns the state as it goes over the wire.
+pub(crate) fn state_of(state: ServiceState) -> State {
+    match state {
+        ServiceState::Waiting => State::Waiting,
+        ServiceState::Starting => State::Starting,
+        ServiceState::Up => State::Up,
+        ServiceState::Restarting => State::Restarting,
+        ServiceState::Parked { .. } => State::Parked,
+        ServiceState::Down => State::Down,
+        ServiceState::Gone => State::Gone,
+    }
+}
+
+/// Returns the counters as they go over the wire.
+pub(crate) fn messages(accounting: Accounting) -> Messages {
+    let Accounting { accepted, handled, crashed, returned, dead_lettered, in_hand, .. } = accounting;
+    Messages { accepted, handled, crashed, returned, dead_lettered, in_hand }
+}
+
+/// Returns the name of the root that a path begins with.
+pub(crate) fn root_of(path: &str) -> &str {
+    path.split_once('/').map_or(path, |(root, _)| root)
+}
+
+/// Returns the command that acts now, for a child that is not well or is down.
+pub(crate) fn command(path: &str, state: State) -> Option<String> {
+    let verb = match state {
+        State::Parked | State::Restarting => "revive",
+        State::Down => "start",
+        // Only what it waits for can help it: the explanation names that.
+        State::Waiting | State::Starting => return Some(format!("regrow why {}", quoted(path))),
+        State::Up | State::Gone => return None,
+    };
+    Some(format!("regrow {verb} {} --reason TEXT", quoted(path)))
+}
+
+/// Returns a path as a shell takes it: in quotes if it has anything but letters, digits and a few signs.
+fn quoted(path: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '/' | '_' | '-' | '.' | ':' | '@');
+    match path.chars().all(is_plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}
+
+/// Returns the time of the wall clock in milliseconds since 1970-01-01 UTC.
+pub(crate) fn now_ms() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Returns a time in whole milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn next_try(state: ServiceState) -> Option<Duration> {
+    match state {
+        ServiceState::Parked { until } => Some(until.saturating_duration_since(Instant::now())),
+        ServiceState::Waiting
+        | ServiceState::Starting
+        | ServiceState::Up
+        | ServiceState::Restarting
+        | ServiceState::Down
+        | ServiceState::Gone => None,
+    }
+}
+
+fn capacity(slot: &dyn AnySlot) -> Option<u64> {
+    if slot.message_type() == std::any::type_name::<NoMessages>() {
+        return None;
+    }
+    let capacity = slot.settings().capacity;
+    (capacity != usize::MAX).then_some(capacity as u64)
+}
+
+/// The peers that the present incarnation waits for, as far as its own notes know them.
+fn waits_for(slot: &dyn AnySlot) -> Vec<String> {
+    let Some(incarnation) = slot.life().owner() else { return Vec::new() };
+    let answer = incarnation.activity().and_then(Activity::waits_for_answer).map(|(peer, _)| peer);
+    let room = incarnation.room_waits().into_iter().next().map(|wait| wait.slot.path());
+    let mut peers: Vec<_> = answer.into_iter().chain(room).map(|peer| peer.to_string()).collect();
+    peers.dedup();
+    peers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_command_is_one_word_of_a_shell() {
+        assert_eq!(command("shop/db", State::Parked).unwrap(), "regrow revive shop/db --reason TEXT");
+        assert_eq!(command("shop/a b'c;rm", State::Down).unwrap(), r"regrow start 'shop/a b'\''c;rm' --reason TEXT");
+        assert_eq!(command("shop/db", State::Up), None);
+    }
+}

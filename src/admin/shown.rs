@@ -1,0 +1,108 @@
+//! A tree that an `Admin` shows, and its end.
+//!
+//! The directory, the record and the state of the root outlive the tree, so the reason of its end can be shown. They are
+//! forgotten a minute later, at the next request.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::admin::row;
+use crate::admin::wire::greeting::{Tree as Greeted, TreeState};
+use crate::tree::{Directory, Tree};
+use crate::tree::root::Root;
+use crate::tree::shared::Shared;
+
+/// Time for which a tree that is over is shown.
+pub(crate) const SHOWN_AFTER_END: Duration = Duration::from_secs(60);
+/// Number of required children that are named as not ready.
+const NOT_READY_MAX: usize = 10;
+
+/// A tree that is shown.
+pub(crate) struct Shown {
+    pub(crate) name: Arc<str>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) root: watch::Receiver<Root>,
+    /// First moment at which the end was seen, and that moment on the wall clock.
+    end_seen: OnceLock<(Instant, u64)>,
+}
+
+/// End of a tree.
+pub(crate) struct End {
+    pub(crate) reason: String,
+    pub(crate) at_ms: u64,
+    pub(crate) is_failure: bool,
+}
+
+impl Shown {
+    pub(crate) fn new(tree: &Tree) -> Self {
+        Self {
+            name: tree.path.clone(),
+            shared: tree.shared.clone(),
+            root: tree.root.clone(),
+            end_seen: OnceLock::new(),
+        }
+    }
+
+    /// Whether it is over for so long that it is not shown any more.
+    pub(crate) fn is_past(&self) -> bool {
+        self.ended().is_some() && self.end_seen().0.elapsed() >= SHOWN_AFTER_END
+    }
+
+    /// Returns its end, if it is over.
+    pub(crate) fn end(&self) -> Option<End> {
+        let exit = self.ended()?;
+        let (_, at_ms) = self.end_seen();
+        let notes = self.shared.ending.notes();
+        let is_failure = notes.gave_up.is_some() || exit.is_abnormal();
+        let reason = match notes.gave_up {
+            Some(gave_up) => format!("`{}` {gave_up}", self.name),
+            None => format!("`{}` ended: {exit}", self.name),
+        };
+        Some(End { reason, at_ms, is_failure })
+    }
+
+    /// Returns it as the greeting shows it. It looks at every child, for the required ones that are not ready.
+    pub(crate) fn greeted(&self) -> Greeted {
+        let end = self.end();
+        let state = match &end {
+            Some(End { is_failure: true, .. }) => TreeState::Failed,
+            Some(_) => TreeState::Ended,
+            None if self.shared.is_ending() || self.shared.ending.is_draining() => TreeState::Draining,
+            None if matches!(*self.root.borrow(), Root::Booting) => TreeState::Starting,
+            None => TreeState::Up,
+        };
+        let mut not_ready = Directory { shared: self.shared.clone() }.not_ready();
+        let ready = state == TreeState::Up && not_ready.is_empty();
+        not_ready.truncate(NOT_READY_MAX);
+        Greeted {
+            name: self.name.to_string(),
+            state,
+            ended_at_ms: end.as_ref().map(|end| end.at_ms),
+            ended: end.map(|end| end.reason),
+            ready,
+            not_ready: not_ready.iter().map(ToString::to_string).collect(),
+            newest: 0,
+        }
+    }
+
+    /// The exit of the root. A runtime that went away took the root along before it could report its end.
+    fn ended(&self) -> Option<Exit> {
+        match &*self.root.borrow() {
+            Root::Ended { exit, .. } => Some(exit.clone()),
+            Root::Booting | Root::Up => self.root.has_changed().is_err().then_some(Exit::Killed),
+        }
+    }
+
+    fn end_seen(&self) -> (Instant, u64) {
+        *self.end_seen.get_or_init(|| {
+            let over = self.shared.ending.notes().over;
+            let ago = over.map_or(Duration::ZERO, |over| self.shared.clock.now().saturating_sub(over));
+            let at = Instant::now().checked_sub(ago).unwrap_or_else(Instant::now);
+            (at, row::now_ms().saturating_sub(row::millis(ago)))
+        })
+    }
+}

@@ -1,9 +1,9 @@
-//! What an operator did to a tree, with the person, the reason and the outcome.
+//! Acts of operators on a tree, with the person, the reason and the outcome.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Act of an operator: what was asked for, by whom, for which reason, and the outcome.
+/// Act of an operator, with the person or program that acted, the reason and the outcome.
 ///
 /// It is an event ([`EventKind::Acted`](crate::EventKind::Acted)), a line in the log, and an entry of the
 /// [history](crate::History).

@@ -1,4 +1,4 @@
-//! One word for each kind of event, the same in histories, dumps and queries.
+//! A word for each kind of event, the same in histories, dumps and queries.
 
 use crate::event::EventKind;
 

@@ -14,8 +14,8 @@ use crate::slot::status::{ServiceState, ServiceStatus};
 
 /// History of a tree: the latest events of its children, oldest first.
 ///
-/// Failures, parks, give-ups and acts of operators have a ring of 4,096 entries. Ordinary starts and ends have another
-/// ring of that size, so that they cannot push failures out. Both are merged here by their numbers. Entries are written
+/// The latest 4,096 failures, parks, give-ups and acts of operators are kept, and apart from them the latest 4,096
+/// ordinary starts and ends, which cannot push failures out. Both are merged here by their numbers. Entries are written
 /// at such events only, and never for a message.
 ///
 /// ```
@@ -123,7 +123,8 @@ impl History {
     /// each child, as the events up to then had told them. Events at this very time have happened. A later time than
     /// [`now`](Self::now) is now.
     ///
-    /// The entries are undone one by one, from the present back. Children that were gone by then are left out. If the
+    /// The entries are undone one by one, from the present back. Children that were gone by then are left out. What is
+    /// below a supervisor that is down or parked is in that state, too. If the
     /// tree was over, all of them are [gone](HistoryState::Gone).
     ///
     /// # Errors

@@ -18,6 +18,7 @@
 //! 3. The time of an entry is never before that of an older one.
 //! 4. Failures, parks, give-ups and acts have a ring of their own. Ordinary starts and ends cannot push them out.
 //! 5. Nothing of the user's is dropped under the lock.
+//! 6. The end of the tree is the last entry. Supervisors that the end of a runtime drops later tell no subscriber.
 
 pub(crate) mod entry;
 pub(crate) mod follow;
@@ -29,6 +30,9 @@ mod slim;
 pub(crate) mod state;
 pub(crate) mod word;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,8 +42,8 @@ use crate::event::{EventKind, Outage};
 use crate::recorder::entry::{HistoryEntry, HistoryKind};
 use crate::recorder::follow::Followers;
 use crate::recorder::history::{RingBegins, WordCount};
-use crate::recorder::noted::{Noted, Stamp};
-use crate::recorder::ring::Ring;
+use crate::recorder::noted::{Noted, Short};
+use crate::recorder::ring::{Block, Ring};
 use crate::recorder::state::HistoryState;
 use crate::recorder::word::Word;
 
@@ -56,6 +60,7 @@ struct Rings {
     failures: Ring,
     ordinary: Ring,
     counts: Counts,
+    is_over: bool,
 }
 
 /// Number of the entries ever noted, by word.
@@ -84,10 +89,10 @@ impl Recorder {
         generation: u64,
         event: &EventKind,
     ) {
-        let more = if noted::is_said(event) { None } else { Some(slim::slim_event(event.clone())) };
-        let more = more.map(|event| Arc::new(HistoryKind::Event(event)));
-        let noted = Noted { path: path.clone(), at: nanoseconds(at), stamp: Stamp::default(), generation, more };
-        self.push(recorded, Word::of_event(event), noted, noted::outage(event));
+        let short = Short::of(event);
+        let noted =
+            Noted { path: path.clone(), at: nanoseconds(at), stamp: short.stamp(), generation, more: short.more };
+        drop(self.push(recorded, noted, short.word, short.outage));
     }
 
     /// Notes a fact that is no event.
@@ -99,37 +104,49 @@ impl Recorder {
         generation: u64,
         kind: HistoryKind,
     ) {
-        let word = Word::of(&kind);
-        let more = match kind {
-            HistoryKind::TreeUp | HistoryKind::Lost => None,
-            HistoryKind::TreeOver { exit } => Some(Arc::new(HistoryKind::TreeOver { exit: slim::slim_exit(exit) })),
-            HistoryKind::Event(event) => return self.note(Some(recorded), at, path, generation, &event),
-        };
-        let noted = Noted { path: path.clone(), at: nanoseconds(at), stamp: Stamp::default(), generation, more };
-        self.push(Some(recorded), word, noted, None);
+        let short = Short::of_fact(kind);
+        let noted =
+            Noted { path: path.clone(), at: nanoseconds(at), stamp: short.stamp(), generation, more: short.more };
+        drop(self.push(Some(recorded), noted, short.word, short.outage));
     }
 
-    fn push(&self, recorded: Option<&AtomicU8>, word: Word, mut noted: Noted, outage: Option<Outage>) {
-        let evicted = {
-            let mut rings = lock(&self.0);
-            let rings = &mut *rings;
-            rings.number += 1;
-            // Invariant 3.
-            rings.latest = rings.latest.max(noted.at);
-            noted.at = rings.latest;
-            rings.counts.0[word as usize] += 1;
-            // Invariant 2: this lock orders the writers, and a reader reads the state before the rings.
-            let before = recorded.map_or(HistoryState::Absent as u8, |recorded| recorded.load(Ordering::Relaxed));
-            if let (Some(recorded), Some(after)) = (recorded, word.after()) {
-                recorded.store(after as u8, Ordering::Relaxed);
-            }
-            noted.stamp = Stamp::new(rings.number, word, before);
-            let ring = if word.is_failure() { &mut rings.failures } else { &mut rings.ordinary };
-            ring.push(noted, outage)
-        };
-        // Invariant 5.
-        drop(evicted);
+    /// Adds an entry, and wakes the readers that wait for it. Returns what is to be dropped without the lock (invariant 5).
+    fn push(&self, recorded: Option<&AtomicU8>, noted: Noted, word: Word, outage: Option<Outage>) -> Pushed {
+        let pushed = self.add(recorded, noted, word, outage);
         self.1.wake();
+        pushed
+    }
+
+    fn add(&self, recorded: Option<&AtomicU8>, mut noted: Noted, word: Word, outage: Option<Outage>) -> Pushed {
+        let mut rings = lock(&self.0);
+        let rings = &mut *rings;
+        // Invariant 6.
+        if rings.is_over {
+            return Pushed::TooLate(noted);
+        }
+        rings.is_over = word == Word::TreeOver;
+        rings.number += 1;
+        // Invariant 3.
+        rings.latest = rings.latest.max(noted.at);
+        noted.at = rings.latest;
+        rings.counts.0[word as usize] += 1;
+        // Invariant 2: this lock orders the writers, and a reader reads the state before the rings.
+        let before = match recorded {
+            Some(recorded) => {
+                let before = recorded.load(Ordering::Relaxed);
+                recorded.store(word.after().map_or(before, |after| after as u8), Ordering::Relaxed);
+                before
+            }
+            None => HistoryState::Absent as u8,
+        };
+        noted.stamp = noted.stamp.numbered(rings.number, before);
+        let ring = if word.is_failure() { &mut rings.failures } else { &mut rings.ordinary };
+        let evicted = if ring.has_room() { None } else { ring.make_room() };
+        ring.push(noted);
+        if let Some(outage) = outage {
+            ring.note_outage(rings.number, outage);
+        }
+        Pushed::Out(evicted)
     }
 
     /// Copies what is noted, from the entry after this number on.
@@ -154,7 +171,15 @@ impl Recorder {
     }
 }
 
-/// What a reader copies out of the rings.
+/// Values that an entry leaves to be dropped.
+enum Pushed {
+    /// The oldest entries of a ring, if they made room for it.
+    Out(#[expect(dead_code, reason = "it is dropped")] Option<Block>),
+    /// The entry itself, as the tree is over.
+    TooLate(#[expect(dead_code, reason = "it is dropped")] Noted),
+}
+
+/// Copy of the rings, for a reader.
 pub(crate) struct Copied {
     /// Oldest first.
     entries: Vec<(Noted, Option<Outage>)>,

@@ -7,6 +7,7 @@ use regrow_supervisors::Exit;
 
 use crate::event::{EventKind, Outage};
 use crate::recorder::entry::{HistoryEntry, HistoryKind};
+use crate::recorder::slim::{slim_event, slim_exit};
 use crate::recorder::state::HistoryState;
 use crate::recorder::word::Word;
 
@@ -25,12 +26,13 @@ pub(super) struct Noted {
 const _: () = assert!(size_of::<Noted>() == 48);
 
 /// Number of an entry (48 bits), its word (8 bits) and the state before it (8 bits).
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Stamp(u64);
 
 impl Stamp {
-    pub(super) fn new(number: u64, word: Word, before: u8) -> Self {
-        Self((number << 16) | ((word as u64) << 8) | u64::from(before))
+    /// The stamp with a number and the state before.
+    pub(super) fn numbered(self, number: u64, before: u8) -> Self {
+        Self((number << 16) | self.0 | u64::from(before))
     }
 
     pub(super) fn number(self) -> u64 {
@@ -66,35 +68,71 @@ impl Noted {
     }
 }
 
-/// Whether the word of an event says everything.
-pub(super) fn is_said(event: &EventKind) -> bool {
-    match event {
-        EventKind::Started { info, .. } => info.is_none(),
-        EventKind::Exited { exit } => matches!(exit, Exit::Normal | Exit::Shutdown | Exit::Killed),
-        EventKind::Ignored | EventKind::Abandoned | EventKind::Waiting | EventKind::Down | EventKind::Gone => true,
-        EventKind::StartFailed { .. }
-        | EventKind::ShutdownError { .. }
-        | EventKind::Delayed { .. }
-        | EventKind::TooManyFailures { .. }
-        | EventKind::KeptSetAside { .. }
-        | EventKind::Renewed { .. }
-        | EventKind::DependencyGone { .. }
-        | EventKind::Parked { .. }
-        | EventKind::Overdue { .. }
-        | EventKind::Overran { .. }
-        | EventKind::RestartOrdered { .. }
-        | EventKind::Blocks { .. }
-        | EventKind::GaveUp { .. }
-        | EventKind::GivenUp { .. }
-        | EventKind::Acted { .. } => false,
-    }
+/// A kind of entry as it is kept.
+pub(super) struct Short {
+    pub(super) word: Word,
+    pub(super) more: Option<Arc<HistoryKind>>,
+    /// The outage that a start ends, if the word says everything else. The ring keeps it apart.
+    pub(super) outage: Option<Outage>,
 }
 
-/// The outage that a start ends, if its word says everything else. The ring keeps it apart.
-pub(super) fn outage(event: &EventKind) -> Option<Outage> {
-    match event {
-        EventKind::Started { info: None, outage } => *outage,
-        _ => None,
+impl Short {
+    const fn said(word: Word) -> Self {
+        Self { word, more: None, outage: None }
+    }
+
+    pub(super) fn of(event: &EventKind) -> Self {
+        match event {
+            EventKind::Started { info: None, outage } => Self { outage: *outage, ..Self::said(Word::Started) },
+            EventKind::Exited { exit: Exit::Normal } => Self::said(Word::ExitedNormal),
+            EventKind::Exited { exit: Exit::Shutdown } => Self::said(Word::ExitedShutdown),
+            EventKind::Exited { exit: Exit::Killed } => Self::said(Word::ExitedKilled),
+            EventKind::Ignored => Self::said(Word::Ignored),
+            EventKind::Abandoned => Self::said(Word::Abandoned),
+            EventKind::Waiting => Self::said(Word::Waiting),
+            EventKind::Down => Self::said(Word::Down),
+            EventKind::Gone => Self::said(Word::Gone),
+            EventKind::Started { .. }
+            | EventKind::Exited { .. }
+            | EventKind::StartFailed { .. }
+            | EventKind::ShutdownError { .. }
+            | EventKind::Delayed { .. }
+            | EventKind::TooManyFailures { .. }
+            | EventKind::KeptSetAside { .. }
+            | EventKind::Renewed { .. }
+            | EventKind::DependencyGone { .. }
+            | EventKind::Parked { .. }
+            | EventKind::Overdue { .. }
+            | EventKind::Overran { .. }
+            | EventKind::RestartOrdered { .. }
+            | EventKind::Blocks { .. }
+            | EventKind::GaveUp { .. }
+            | EventKind::GivenUp { .. }
+            | EventKind::Acted { .. } => Self::with_all(event),
+        }
+    }
+
+    #[cold]
+    fn with_all(event: &EventKind) -> Self {
+        let more = Arc::new(HistoryKind::Event(slim_event(event.clone())));
+        Self { more: Some(more), ..Self::said(Word::of_event(event)) }
+    }
+
+    pub(super) fn of_fact(kind: HistoryKind) -> Self {
+        match kind {
+            HistoryKind::Event(event) => Self::of(&event),
+            HistoryKind::TreeUp => Self::said(Word::TreeUp),
+            HistoryKind::Lost => Self::said(Word::Lost),
+            HistoryKind::TreeOver { exit } => {
+                let more = Arc::new(HistoryKind::TreeOver { exit: slim_exit(exit) });
+                Self { more: Some(more), ..Self::said(Word::TreeOver) }
+            }
+        }
+    }
+
+    /// The stamp of the entry, which gets its number later.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp((self.word as u64) << 8)
     }
 }
 

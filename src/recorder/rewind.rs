@@ -105,24 +105,27 @@ fn as_list(states: States) -> Vec<PastStatus> {
     list.collect()
 }
 
-/// The children that had a place in the tree. One that waits was described with its supervisor, and is not there before
-/// that one is.
+/// The children that had a place in the tree.
 fn shown(states: States, is_over: bool) -> Vec<PastStatus> {
+    // A supervisor comes before what is below it.
     let mut there: States = BTreeMap::new();
     for (path, (state, generation)) in states {
-        let is_described = |there: &States| match path.rsplit_once('/') {
-            Some((supervisor, _)) => there.contains_key(supervisor),
-            None => true,
+        let supervisor = path.rsplit_once('/').map(|(supervisor, _)| there.get(supervisor).map(|(state, _)| *state));
+        let state = match (state, supervisor) {
+            // The root has no place any more when the tree is over, and is shown with its children.
+            (HistoryState::Gone, None) if is_over => state,
+            (HistoryState::Absent | HistoryState::Gone, _) => continue,
+            // It was described with its supervisor, and is not there before that one is.
+            (HistoryState::Waiting, Some(None)) => continue,
+            (HistoryState::Up, _) => state,
+            // No event tells of each child below.
+            (_, Some(Some(above @ (HistoryState::Down | HistoryState::Parked)))) => above,
+            (state, _) => state,
         };
-        // The root has no place any more when the tree is over, and is shown with its children.
-        let is_there = match state {
-            HistoryState::Waiting => is_described(&there),
-            HistoryState::Gone => is_over && !path.contains('/'),
-            state => state.is_there(),
-        };
-        if is_there {
-            there.insert(path, (if is_over { HistoryState::Gone } else { state }, generation));
-        }
+        there.insert(path, (state, generation));
+    }
+    if is_over {
+        there.values_mut().for_each(|(state, _)| *state = HistoryState::Gone);
     }
     as_list(there)
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 #[non_exhaustive]
 #[repr(u8)]
 pub enum HistoryState {
-    /// It was described with its supervisor and has never been up, or it waits for services that it depends on.
+    /// The child was described with its supervisor and has never been up, or it waits for services that it depends on.
     Waiting,
     /// There is no such child yet.
     Absent,
@@ -19,11 +19,11 @@ pub enum HistoryState {
     Up,
     /// The last incarnation has ended, or a start has failed, and nothing was told since.
     Restarting,
-    /// It is set aside until the next try.
+    /// The child is set aside until the next try.
     Parked,
-    /// It is down. Only an order, or a restart of its group, starts it again.
+    /// The child is down. Only an order, or a restart of its group, starts it again.
     Down,
-    /// Its spec was deleted or lost with its supervisor, or the tree is over.
+    /// The spec was deleted or lost with its supervisor, or the tree is over.
     Gone,
 }
 

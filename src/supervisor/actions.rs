@@ -15,7 +15,7 @@ use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::start::Spawning;
 use crate::supervisor::testimony::Saying;
-use crate::tree::Directory;
+use crate::tree::at_end::End;
 use crate::tree::report::ShutdownReport;
 
 /// The outcome of an action.
@@ -154,7 +154,8 @@ impl Driver {
             let report = ShutdownReport::new(self.plan.path.clone(), exit.clone(), self.shared.ending.notes());
             report.log(self.parent.was_up());
             if let Some(at_end) = &self.shared.options_in_force.at_end {
-                at_end.is_over(&Directory { shared: self.shared.clone() }, &report);
+                let history = || self.shared.history();
+                at_end.is_over(End { path: &report.path, gave_up: report.gave_up.as_ref(), history: &history });
             }
         }
         self.parent.tell_end(exit, self.gave_up.clone());

@@ -14,13 +14,6 @@ use tokio::sync::Notify;
 use crate::base::name::is_below;
 use crate::base::sync::lock;
 use crate::error::gave_up::GaveUp;
-use crate::tree::Directory;
-use crate::tree::report::ShutdownReport;
-
-/// Work of a part above the core, done when a tree is over and before those that wait for its end go on.
-pub(crate) trait AtEnd: Send + Sync {
-    fn is_over(&self, directory: &Directory, report: &ShutdownReport);
-}
 
 #[derive(Default)]
 pub(crate) struct Ending {

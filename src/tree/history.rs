@@ -71,7 +71,7 @@ impl Shared {
         self.recorder.note_fact(slot.recorded(), self.clock.now(), path, generation, kind);
     }
 
-    fn history(&self) -> History {
+    pub(crate) fn history(&self) -> History {
         // The directory first: what is noted meanwhile is in the copy, and says more.
         let listed = self.directory.all().into_iter().map(|(path, listed)| {
             let recorded = listed.slot.recorded().load(Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use regrow_supervisors::{Chance, Exit, Failure, Policy};
 
-use crate::tree::ending::AtEnd;
+use crate::tree::at_end::AtEnd;
 use crate::tree::options::{ErrorType, Options};
 use crate::tree::overrides::Overrides;
 
@@ -15,7 +15,7 @@ pub(crate) struct TreeOptions {
     /// The root's defaults for every service.
     defaults: Option<Arc<Policy>>,
     error_types: Vec<ErrorType>,
-    /// What is done when the tree is over.
+    /// Work that is done when the tree is over.
     pub(crate) at_end: Option<Arc<dyn AtEnd>>,
     seed: u64,
     /// Held during a change, so that there is one at a time.

@@ -1,5 +1,6 @@
 //! A running tree: looks up, watches, kills and shuts down its children.
 
+pub(crate) mod at_end;
 pub(crate) mod clock;
 pub(crate) mod dead_letters;
 pub(crate) mod dependencies;

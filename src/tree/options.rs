@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{BudgetClock, Policy};
 
-use crate::tree::ending::AtEnd;
+use crate::tree::at_end::AtEnd;
 use crate::tree::overrides::{Named, Overrides};
 
 #[derive(Clone, Default)]
@@ -25,7 +25,7 @@ pub(crate) struct Options {
     pub(crate) seed: Option<u64>,
     /// The layer over every path. Of the root only.
     pub(crate) overrides: Option<Arc<dyn Overrides>>,
-    /// What is done when the tree is over. Of the root only.
+    /// Work that is done when the tree is over. Of the root only.
     pub(crate) at_end: Option<Arc<dyn AtEnd>>,
 }
 

@@ -119,7 +119,7 @@ fn a_child_that_waits_for_a_parked_service_is_not_on_probation() {
 
 #[test]
 fn trees_drawn_at_random_are_not_held_guilty() {
-    without_alarms(&random_trees::trees(), 0..40);
+    without_alarms(&random_trees::trees(|_| ()), 0..40);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn trees_drawn_at_random_are_not_held_guilty() {
 fn thousands_of_trees_drawn_at_random_are_not_held_guilty() {
     let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
     let first = number("FIRST", 0);
-    without_alarms(&random_trees::trees(), first..first + number("SEEDS", 2000));
+    without_alarms(&random_trees::trees(|_| ()), first..first + number("SEEDS", 2000));
 }
 
 #[test]

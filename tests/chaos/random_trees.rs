@@ -10,7 +10,7 @@ use regrow::chaos::{Experiment, Fault, Scope, SimulatedTree, Simulation, Times, 
 use regrow::{
     AutoShutdown, Backoff, BudgetClock, Child, ChildKind, Context, Dependency, DependencyGone, DynamicSupervisor,
     ExitKind, ExitRule, FailureRate, GiveUp, Intensity, Jitter, NotReady, Partitioned, Policy, Readiness, Restart,
-    RuleAction, Service, ServiceChild, Shutdown, Strategy, Supervisor, SupervisorHandle, ignore,
+    RuleAction, Service, ServiceChild, Shutdown, Strategy, Supervisor, SupervisorHandle, Tree, ignore,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -262,62 +262,62 @@ impl Draw {
 }
 
 /// One tree, and what is done to it.
-pub(crate) fn trees() -> Simulation {
-    Simulation::new(|seed| async move {
-        let mut draw = Draw { random: Rng::with_seed(seed), known: Vec::new(), supervisors: Vec::new() };
-        let described = draw.supervisor("", "wild", 0);
-        let tree = described.seed(seed).start().await?;
-        let pools: Vec<_> = draw.supervisors.iter().filter(|path| tree.dynamic(path).is_ok()).cloned().collect();
-        for path in &pools {
-            for number in 0..draw.random.u32(1..4) {
-                let child = draw.service(path, &format!("d{number}"));
-                let _ = tokio::time::timeout(SEC, tree.dynamic(path)?.start_child(child)).await;
-            }
+/// `look` sees the tree when it is up.
+pub(crate) fn trees(look: impl Fn(&Tree) + Clone + Send + Sync + 'static) -> Simulation {
+    Simulation::new(move |seed| one_tree(seed, look.clone()))
+}
+
+async fn one_tree(seed: u64, look: impl Fn(&Tree)) -> anyhow::Result<SimulatedTree> {
+    let mut draw = Draw { random: Rng::with_seed(seed), known: Vec::new(), supervisors: Vec::new() };
+    let described = draw.supervisor("", "wild", 0);
+    let tree = described.seed(seed).start().await?;
+    look(&tree);
+    let pools: Vec<_> = draw.supervisors.iter().filter(|path| tree.dynamic(path).is_ok()).cloned().collect();
+    for path in &pools {
+        for number in 0..draw.random.u32(1..4) {
+            let child = draw.service(path, &format!("d{number}"));
+            let _ = tokio::time::timeout(SEC, tree.dynamic(path)?.start_child(child)).await;
         }
-        let share = |draw: &mut Draw, most: f64| draw.random.f64() * most;
-        let mut experiment = Experiment::new("wild")
-            .duration(8 * SEC)
-            .look_every(500 * MS)
-            .stabilise_within(20 * SEC)
-            .allow_unavailable()
-            .target("wild/**")
-            .fault(
-                Fault::Kill,
-                Scope::path("wild/**").kind(ChildKind::Service),
-                When::Rate(0.5 + share(&mut draw, 3.0)),
-            );
-        if draw.one_in(2) {
-            experiment = experiment.fault(
-                Fault::StartError(Times::Count(2)),
-                Scope::path("wild/**").kind(ChildKind::Service),
-                When::Rate(share(&mut draw, 1.0)),
-            );
-        }
-        if draw.one_in(3) {
-            experiment = experiment.fault(Fault::RefuseStop, "wild/**", When::Rate(share(&mut draw, 0.5)));
-        }
-        if draw.one_in(3) {
-            experiment = experiment.fault(
-                Fault::KillTogether(3),
-                Scope::path("wild/**").kind(ChildKind::Service),
-                When::Rate(share(&mut draw, 1.0)),
-            );
-        }
-        if draw.one_in(2) {
-            experiment = experiment.fault(
-                Fault::Kill,
-                Scope::path("wild/**").kind(ChildKind::Supervisor),
-                When::Rate(share(&mut draw, 0.5)),
-            );
-        }
-        let orders = draw.random.u32(0..3);
-        let handles = draw.supervisors.iter().filter_map(|path| Some((path.clone(), tree.supervisor(path).ok()?)));
-        let handles = handles.collect();
-        if orders > 0 {
-            tokio::spawn(give_orders(handles, draw, orders == 1));
-        }
-        Ok(SimulatedTree::new(tree, experiment))
-    })
+    }
+    let share = |draw: &mut Draw, most: f64| draw.random.f64() * most;
+    let mut experiment = Experiment::new("wild")
+        .duration(8 * SEC)
+        .look_every(500 * MS)
+        .stabilise_within(20 * SEC)
+        .allow_unavailable()
+        .target("wild/**")
+        .fault(Fault::Kill, Scope::path("wild/**").kind(ChildKind::Service), When::Rate(0.5 + share(&mut draw, 3.0)));
+    if draw.one_in(2) {
+        experiment = experiment.fault(
+            Fault::StartError(Times::Count(2)),
+            Scope::path("wild/**").kind(ChildKind::Service),
+            When::Rate(share(&mut draw, 1.0)),
+        );
+    }
+    if draw.one_in(3) {
+        experiment = experiment.fault(Fault::RefuseStop, "wild/**", When::Rate(share(&mut draw, 0.5)));
+    }
+    if draw.one_in(3) {
+        experiment = experiment.fault(
+            Fault::KillTogether(3),
+            Scope::path("wild/**").kind(ChildKind::Service),
+            When::Rate(share(&mut draw, 1.0)),
+        );
+    }
+    if draw.one_in(2) {
+        experiment = experiment.fault(
+            Fault::Kill,
+            Scope::path("wild/**").kind(ChildKind::Supervisor),
+            When::Rate(share(&mut draw, 0.5)),
+        );
+    }
+    let orders = draw.random.u32(0..3);
+    let handles = draw.supervisors.iter().filter_map(|path| Some((path.clone(), tree.supervisor(path).ok()?)));
+    let handles = handles.collect();
+    if orders > 0 {
+        tokio::spawn(give_orders(handles, draw, orders == 1));
+    }
+    Ok(SimulatedTree::new(tree, experiment))
 }
 
 /// Stops and starts whole subtrees, or gives orders of every kind.

@@ -9,7 +9,7 @@ use regrow::policy::Policies;
 use regrow::{
     Abandon, Backoff, Child, Context, DeadLetters, DynamicHandle, DynamicSupervisor, GiveUp, Handle, Health, Inbox,
     Intensity, Overflow, Partitioned, Partitions, Policy, Readiness, Restart, ServiceState, Shutdown, StopChildError,
-    Supervisor, SupervisorHandle, Tree,
+    Supervisor, SupervisorHandle, TaskContext, Tree,
 };
 
 use crate::lives::{HOUR, MS, Msg, One, Plain, endless, job, lives_one_more, one, thread};
@@ -90,6 +90,18 @@ impl Churn {
         if round.is_multiple_of(50) {
             self.policies(round).await;
             self.abandoned(round).await;
+        }
+    }
+
+    /// Fills the history of the tree, which has room for so many entries and no more.
+    pub(crate) async fn fill_history(&self) {
+        for number in 0.. {
+            let history = self.tree.directory().history_after(u64::MAX);
+            if history.latest > 4 * 4096 {
+                return;
+            }
+            let fails = |_: TaskContext| async { anyhow::Result::<()>::Err(anyhow::anyhow!("as told")) };
+            self.up(Child::task(format!("filling-{number}"), fails).restart(Restart::Temporary)).await;
         }
     }
 

@@ -89,6 +89,7 @@ async fn lives_of_every_kind_leave_nothing_behind() {
     let mut events = churn.tree.events();
     tokio::spawn(async move { while events.next().await.is_some() {} });
     let mut round = 0;
+    churn.fill_history().await;
     // What is made once is made: runtime, places of panics, tables that have had their first entries.
     while lives() < wanted / 10 {
         churn.round(round).await;

@@ -1,8 +1,8 @@
 //! Parts of a tree killed through ractor: regrow's docs tell users not to, and it happens all the same. No service
 //! lives twice, none is left behind, and the tree still works.
 //!
-//! ractor takes the children's supervisor away first, kills them in no order and waits for none of them. So no event
-//! tells of their deaths. Those that live in bare tasks it does not know: the supervisor kills them when ractor drops
+//! ractor takes the children's supervisor away first, kills them in no order and waits for none of them. So their deaths
+//! are told when ractor drops the supervisor, and not one by one. Those that live in bare tasks it does not know: the supervisor kills them when ractor drops
 //! it.
 
 use std::sync::{Arc, mpsc};
@@ -136,6 +136,22 @@ async fn kill_a_supervisor_again_and_again(home: Home) {
     for (census, each) in [(states, 2), (deep, 2), (tasks, 1), (spies, 1)] {
         assert_eq!((census.alive(), census.alive_max()), (0, each));
     }
+}
+
+// Found by reading: no code was left to tell these deaths, and a follower of the events saw the dead as up.
+#[tokio::test]
+async fn the_deaths_below_a_killed_supervisor_are_told() {
+    let journal = Journal::new();
+    let spy = Child::actor("spy", || (Spy(Census::default()), ()));
+    let sub = Supervisor::one_for_one("sub").child(journal.probe("a")).child(spy);
+    let tree = Supervisor::one_for_one("app").child(sub).start().await.unwrap();
+    let mut events = tree.events();
+    spied(&tree, "app/sub/spy").await.kill();
+    hears(&mut events, "app/sub/a#1 exited: killed").await;
+    hears(&mut events, "app/sub/a#2 started").await;
+    let of_a: Vec<_> = tree.history().of("app/sub/a").map(|entry| entry.kind.to_string()).collect();
+    assert_eq!(of_a, ["started", "exited: killed", "started"]);
+    tree.shutdown().await;
 }
 
 #[tokio::test]

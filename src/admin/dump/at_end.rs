@@ -5,19 +5,17 @@ use std::sync::Arc;
 
 use crate::log::{line, one_line};
 use crate::supervisor::settings::every_builder;
-use crate::tree::Directory;
-use crate::tree::ending::AtEnd;
-use crate::tree::report::ShutdownReport;
+use crate::tree::at_end::{AtEnd, End};
 
 struct DumpAtEnd(PathBuf);
 
 impl AtEnd for DumpAtEnd {
-    fn is_over(&self, directory: &Directory, report: &ShutdownReport) {
-        if report.gave_up.is_none() {
+    fn is_over(&self, end: End<'_>) {
+        if end.gave_up.is_none() {
             return;
         }
-        let (path, file) = (&report.path, self.0.display());
-        match directory.history().write_to_file(&self.0) {
+        let (path, file) = (end.path, self.0.display());
+        match (end.history)().write_to_file(&self.0) {
             Ok(()) => line!(INFO, { path = %path, file = %one_line(&file) }, "the history of the tree was written"),
             Err(error) => line!(
                 ERROR,

@@ -170,7 +170,14 @@ impl Dump {
         }
         let paths: BTreeSet<Arc<str>> = self.entries.iter().map(|entry| entry.path.as_str().into()).collect();
         let step = |entry: &DumpEntry| step(entry, &paths);
-        let present = rewind::present(Vec::new(), self.entries.iter().filter_map(step));
+        let mut first: Vec<PastStatus> = Vec::new();
+        let mut known = BTreeSet::new();
+        for entry in self.entries.iter().filter(|entry| known.insert(&*entry.path)) {
+            if let (Some(path), Some(state)) = (paths.get(&*entry.path), state_of(&entry.before)) {
+                first.push(PastStatus { path: path.clone(), state, generation: entry.generation });
+            }
+        }
+        let present = rewind::present(first, self.entries.iter().filter_map(step));
         let is_over = self.entries.iter().any(|entry| entry.event == "tree_over" && entry.at() <= time);
         let undone = self.entries.iter().rev().take_while(|entry| entry.at() > time);
         Ok(rewind::rewind(&present, undone.filter_map(step), is_over))

@@ -1,0 +1,184 @@
+//! Requests that only look.
+
+use std::time::Duration;
+
+use regrow::admin::wire::greeting::{Greeting, TreeState};
+use regrow::admin::wire::history::History;
+use regrow::admin::wire::service::ServiceInFull;
+use regrow::admin::wire::services::{Services, State};
+use regrow::admin::{Admin, Capability};
+use regrow::testing::{Journal, ProbeMsg};
+use regrow::{Backoff, Child, Context, DynamicSupervisor, Intensity, Policy, Supervisor, Tree};
+
+use crate::client::serve;
+use crate::common::tree::{SEC, hears_of, probe, soon, up, worked_off};
+
+async fn shop() -> Tree {
+    let journal = Journal::new();
+    let pool = DynamicSupervisor::new("sessions");
+    let tree = Supervisor::one_for_one("shop").budget(Intensity::unlimited()).child(journal.probe("db")).child(pool);
+    let tree = tree.start().await.unwrap();
+    let sessions = tree.dynamic("shop/sessions").unwrap();
+    sessions.start_child(journal.probe("4711")).await.unwrap();
+    tree
+}
+
+#[tokio::test]
+async fn the_greeting_says_what_runs_and_what_is_granted() {
+    let tree = shop().await;
+    let other = Supervisor::one_for_one("other").start().await.unwrap();
+    let admin = Admin::new("shop").tree(&tree).grant(Capability::Control).tree(&other);
+    let served = serve(&admin).await;
+    let greeting: Greeting = served.get("/v1").await;
+    assert_eq!((&*greeting.program, greeting.pid), ("shop", std::process::id()));
+    assert_eq!(greeting.capabilities, [Capability::Read, Capability::Control]);
+    let trees: Vec<_> = greeting.trees.iter().map(|tree| (&*tree.name, tree.state, tree.ready)).collect();
+    assert_eq!(trees, [("shop", TreeState::Up, true), ("other", TreeState::Up, true)]);
+    assert!(greeting.trees[0].newest >= 3);
+    let again: Greeting = served.get("/v1/").await;
+    assert_eq!(again.boot, greeting.boot);
+}
+
+#[tokio::test]
+async fn a_row_has_the_template_the_state_and_the_counters() {
+    let tree = shop().await;
+    probe(&tree, "shop/db").cast(ProbeMsg::Note(1)).unwrap();
+    worked_off(&probe(&tree, "shop/db")).await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let services: Services = served.get("/v1/services").await;
+    let rows: Vec<_> = services.rows.iter().map(|row| (&*row.path, &*row.template, &*row.kind)).collect();
+    assert_eq!(
+        rows,
+        [
+            ("shop", "shop", "supervisor"),
+            ("shop/db", "shop/db", "service"),
+            ("shop/sessions", "shop/sessions", "dynamic supervisor"),
+            ("shop/sessions/4711", "shop/sessions/*", "service"),
+        ]
+    );
+    let db = &services.rows[1];
+    assert_eq!((db.state, db.ready, db.generation, db.messages.handled), (State::Up, true, 1, 1));
+    assert!(db.since_ms.is_some());
+    assert!(services.unwell.is_empty());
+}
+
+#[tokio::test]
+async fn a_service_that_is_down_for_a_while_is_listed_first_with_its_cause_and_the_command_that_acts() {
+    let slow = Policy::default().backoff(Backoff::new(Duration::from_secs(60)));
+    let journal = Journal::new();
+    let tree = Supervisor::one_for_one("shop").child(journal.probe("a")).child(journal.probe("z").policy(slow));
+    let tree = tree.start().await.unwrap();
+    let mut events = tree.events();
+    probe(&tree, "shop/z").cast(ProbeMsg::Fail("disk full")).unwrap();
+    hears_of(&mut events, "shop/z#1 is started again").await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let services: Services = served.get("/v1/services").await;
+    let [z] = services.unwell.as_slice() else { panic!("{services:?}") };
+    assert_eq!((&*z.path, z.state), ("shop/z", State::Restarting));
+    let exit = z.last_exit.as_ref().unwrap();
+    assert_eq!((&*exit.cause, &*exit.text), ("failed", "failed: disk full"));
+    assert!((50_000..=60_000).contains(&z.next_try_in_ms.unwrap()));
+    assert_eq!(z.act.as_deref(), Some("regrow revive shop/z --reason TEXT"));
+    assert!(z.since_ms.is_some());
+    assert!(z.budget_left.is_some());
+}
+
+#[tokio::test]
+async fn a_service_in_full_says_why_and_what_it_says_of_itself() {
+    let db = Child::task("db", |ctx| async move {
+        ctx.describe("three connections open");
+        ctx.ready();
+        ctx.stopping().await;
+        Ok(())
+    });
+    let tree = Supervisor::one_for_one("shop").child(db).start().await.unwrap();
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let full = async {
+        loop {
+            let full: ServiceInFull = served.get("/v1/service?path=shop/db").await;
+            if full.described.is_some() {
+                return full;
+            }
+        }
+    };
+    let full = soon("the description", full).await;
+    assert_eq!(full.described.as_deref(), Some("three connections open"));
+    assert!(full.why.starts_with("`shop/db` is up in generation 1."), "{}", full.why);
+    assert!(full.history.iter().any(|entry| entry.kind == "started"));
+    assert!(full.policy.iter().any(|setting| setting.field == "restart" && setting.origin == "default"), "{:?}", full.policy);
+    assert!(full.acts.contains(&"kill".into()));
+}
+
+#[tokio::test]
+async fn a_text_of_an_incarnation_that_is_over_is_not_shown() {
+    struct Says;
+    impl regrow::Service for Says {
+        type Msg = &'static str;
+        async fn handle(&mut self, text: &'static str, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+            anyhow::ensure!(text != "fail", "as asked");
+            ctx.describe(text);
+            Ok(())
+        }
+    }
+    let tree = Supervisor::one_for_one("shop").child(Child::service("a", |_| async { Ok(Says) })).start().await.unwrap();
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let a = tree.lookup::<&str>("shop/a").unwrap();
+    a.cast("hello").unwrap();
+    worked_off(&a).await;
+    let full: ServiceInFull = served.get("/v1/service?path=shop/a").await;
+    assert_eq!(full.described.as_deref(), Some("hello"));
+    a.cast("fail").unwrap();
+    up(&tree, "shop/a", 2).await;
+    let full: ServiceInFull = served.get("/v1/service?path=shop/a").await;
+    assert_eq!(full.described, None);
+}
+
+#[tokio::test]
+async fn the_history_is_newest_first_and_shows_the_tree_as_it_was() {
+    let tree = shop().await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let before: History = served.get("/v1/history").await;
+    tokio::time::sleep(2 * crate::common::tree::MS).await;
+    probe(&tree, "shop/db").cast(ProbeMsg::Panic("boom")).unwrap();
+    up(&tree, "shop/db", 2).await;
+    let history = async {
+        loop {
+            let history: History = served.get("/v1/history?below=shop/db").await;
+            if history.entries.first().is_some_and(|entry| entry.kind == "started" && entry.generation == 2) {
+                return history;
+            }
+        }
+    };
+    let history = soon("the second start", history).await;
+    let kinds: Vec<_> = history.entries.iter().map(|entry| (&*entry.kind, entry.generation, entry.is_failure)).collect();
+    assert_eq!(kinds[..2], [("started", 2, false), ("exited", 1, true)]);
+    assert_eq!(history.entries[1].cause.as_deref(), Some("panicked"));
+    assert_eq!(history.entries[1].before, Some(State::Up));
+    let past: History = served.get(&format!("/v1/history?below=shop/db&at_ms={}", before.now_ms)).await;
+    let was: Vec<_> = past.as_it_was.iter().map(|was| (&*was.path, was.state, was.generation)).collect();
+    assert_eq!(was, [("shop/db", State::Up, 1)]);
+    let page: History = served.get("/v1/history?limit=1&failures=true").await;
+    assert_eq!((page.entries.len(), page.next), (1, Some(page.entries[0].seq)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_that_is_over_is_shown_with_its_reason_for_a_minute() {
+    let strict = Intensity::new(0, SEC);
+    let tree = Supervisor::one_for_one("shop").budget(strict).child(Journal::new().probe("db")).start().await.unwrap();
+    let admin = Admin::new("shop").tree(&tree);
+    probe(&tree, "shop/db").cast(ProbeMsg::Fail("disk full")).unwrap();
+    tree.wait().await;
+    let look = async || {
+        let served = serve(&admin).await;
+        let greeting: Greeting = served.get("/v1").await;
+        greeting.trees
+    };
+    let trees = look().await;
+    assert_eq!(trees[0].state, TreeState::Failed);
+    let reason = trees[0].ended.as_deref().unwrap();
+    assert!(reason.contains("gave up") && reason.contains("disk full"), "{reason}");
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert_eq!(look().await.len(), 1);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(look().await.len(), 0);
+}

@@ -1,0 +1,14 @@
+//! The admin source, over real sockets: what it shows, what it refuses, what it does.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod client;
+mod events;
+mod idle;
+mod letters;
+mod looks;
+mod nuisance;
+mod schema;
+mod security;
+mod tcp;

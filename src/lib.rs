@@ -254,7 +254,7 @@ mod incarnation;
 mod log;
 mod mailbox;
 mod monitor;
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "cli", unix))]
 pub mod operate;
 #[cfg(feature = "otp")]
 pub mod otp;

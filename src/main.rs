@@ -5,12 +5,16 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+#[cfg(unix)]
+use clap::CommandFactory;
+use clap::{Parser, Subcommand};
+#[cfg(unix)]
 use regrow::operate::{EXIT_CODES, Operate};
 
 /// Tools for regrow, a library of supervised actors: running programs, policy files, experiments with faults, OTP scenarios.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version)]
+#[cfg_attr(unix, command(after_help = EXIT_CODES))]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -18,6 +22,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(unix)]
     #[command(flatten)]
     Operate(Operate),
     /// Plays OTP scenarios and prints their traces, to be compared with those of Erlang.
@@ -31,7 +36,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let is_ok = match Arguments::parse().command {
+        #[cfg(unix)]
         Command::Operate(command) => return command.run(Arguments::command()),
+        #[cfg(unix)]
         Command::Policy(cli::policy::Command::Act(command)) => return command.run(&Arguments::command()),
         Command::Trace(trace) => cli::trace::run(&trace),
         Command::Policy(cli::policy::Command::File(command)) => cli::policy::run(&command).unwrap_or_else(|error| {

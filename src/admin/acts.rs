@@ -26,10 +26,16 @@ pub(crate) fn note(
 
 /// Puts the letters into the mailboxes of their services, in the order in which they died. Returns how that went, in words.
 pub(crate) fn replay(shown: &Shown, is_meant: impl Fn(&DeadLetter) -> bool) -> Result<String, Refused> {
-    let letters: Vec<_> =
-        DeadLetters::new(shown.shared.keep_dead_letters()).list().into_iter().filter(|letter| is_meant(letter)).collect();
+    let letters: Vec<_> = DeadLetters::new(shown.shared.keep_dead_letters())
+        .list()
+        .into_iter()
+        .filter(|letter| is_meant(letter))
+        .collect();
     if letters.is_empty() {
-        return Err(Refused::new(IssueCode::UnknownNumber, "no dead letter matches: it was replayed, taken, or made room"));
+        return Err(Refused::new(
+            IssueCode::UnknownNumber,
+            "no dead letter matches: it was replayed, taken, or made room",
+        ));
     }
     let count = letters.len();
     let mut failed = letters.into_iter().filter_map(|letter| letter.replay().err().map(|error| error.to_string()));

@@ -89,14 +89,12 @@ fn status_of(code: IssueCode) -> StatusCode {
         IssueCode::BadRequest => StatusCode::BAD_REQUEST,
         IssueCode::NotAuthenticated => StatusCode::UNAUTHORIZED,
         IssueCode::MissingCapability | IssueCode::ForbiddenOrigin => StatusCode::FORBIDDEN,
-        IssueCode::UnknownTree
-        | IssueCode::UnknownPath
-        | IssueCode::UnknownNumber
-        | IssueCode::NothingMatches => StatusCode::NOT_FOUND,
-        IssueCode::NotApplicable
-        | IssueCode::AlreadyReplaced
-        | IssueCode::BeforeBegin
-        | IssueCode::SchemaMismatch => StatusCode::CONFLICT,
+        IssueCode::UnknownTree | IssueCode::UnknownPath | IssueCode::UnknownNumber | IssueCode::NothingMatches => {
+            StatusCode::NOT_FOUND
+        }
+        IssueCode::NotApplicable | IssueCode::AlreadyReplaced | IssueCode::BeforeBegin | IssueCode::SchemaMismatch => {
+            StatusCode::CONFLICT
+        }
         IssueCode::TreeOver => StatusCode::GONE,
         IssueCode::NotAvailable => StatusCode::NOT_IMPLEMENTED,
         IssueCode::Busy => StatusCode::SERVICE_UNAVAILABLE,

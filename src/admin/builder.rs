@@ -180,6 +180,9 @@ impl Admin {
 
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admin").field("program", &self.source.program).field("granted", &self.granted).finish_non_exhaustive()
+        f.debug_struct("Admin")
+            .field("program", &self.source.program)
+            .field("granted", &self.granted)
+            .finish_non_exhaustive()
     }
 }

@@ -99,7 +99,8 @@ impl Changes {
         let boot = shared.clock.boot();
         let entries = Directory { shared: shared.clone() }.history_after(0).entries;
         let changes = entries.iter().filter(|entry| entry.after() != entry.before);
-        let latest = changes.filter_map(|entry| Some((entry.path.clone(), (state(entry.after())?, moment(boot, entry.at)))));
+        let latest =
+            changes.filter_map(|entry| Some((entry.path.clone(), (state(entry.after())?, moment(boot, entry.at)))));
         Self { latest: latest.collect() }
     }
 

@@ -48,7 +48,8 @@ impl Admin {
         self.on_reload(tree, move || {
             let (shared, file) = (shared.clone(), file.clone());
             async move {
-                let read = move || crate::policy::Policies::read(&*file).and_then(|policies| policies.with_environment());
+                let read =
+                    move || crate::policy::Policies::read(&*file).and_then(|policies| policies.with_environment());
                 let read = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
                 let policies = read.map_err(|error| error.to_string())?;
                 match shared.apply(Arc::new(policies)).await {

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use crate::admin::row;
 use crate::admin::wire::greeting::{Tree as Greeted, TreeState};
-use crate::tree::{Directory, Tree};
 use crate::tree::root::Root;
 use crate::tree::shared::Shared;
+use crate::tree::{Directory, Tree};
 
 /// Time for which a tree that is over is shown.
 pub(crate) const SHOWN_AFTER_END: Duration = Duration::from_secs(60);

@@ -65,7 +65,8 @@ impl Source {
         match (name, trees.as_slice()) {
             (Some(name), trees) => trees.iter().find(|shown| *shown.name == *name).cloned().ok_or_else(|| {
                 let known = if trees.is_empty() { "it shows none".into() } else { format!("it shows {}", names()) };
-                Refused::new(IssueCode::UnknownTree, format!("this program shows no tree `{name}`: {known}")).about(name)
+                Refused::new(IssueCode::UnknownTree, format!("this program shows no tree `{name}`: {known}"))
+                    .about(name)
             }),
             (None, [only]) => Ok(only.clone()),
             (None, []) => Err(Refused::new(IssueCode::UnknownTree, "this program shows no tree")),

@@ -176,7 +176,9 @@ pub enum TokenError {
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable { path, error } => write!(f, "the token file `{}` cannot be read: {error}", path.display()),
+            Self::Unreadable { path, error } => {
+                write!(f, "the token file `{}` cannot be read: {error}", path.display())
+            }
             Self::NotAFile { path } => write!(f, "the token file `{}` is no regular file", path.display()),
             Self::Open { path, mode } => {
                 let path = path.display();
@@ -192,9 +194,15 @@ impl fmt::Display for TokenError {
                 f,
                 "the token has {characters} characters, and at least {LENGTH_MIN} are needed: `openssl rand -hex 32` makes one"
             ),
-            Self::NotAHeader => write!(f, "the token is longer than {LENGTH_MAX} characters, or has a space or a letter that a header cannot have"),
+            Self::NotAHeader => write!(
+                f,
+                "the token is longer than {LENGTH_MAX} characters, or has a space or a letter that a header cannot have"
+            ),
             Self::NotRandom { different } => {
-                write!(f, "the token has only {different} different characters: `openssl rand -hex 32` makes a random one")
+                write!(
+                    f,
+                    "the token has only {different} different characters: `openssl rand -hex 32` makes a random one"
+                )
             }
         }
     }

@@ -46,7 +46,10 @@ pub struct Chaos<'a> {
 
 impl Chaos<'static> {
     /// Prepares experiments on the tree with this directory, in real time. The tree may end meanwhile.
-    #[cfg_attr(not(feature = "admin"), allow(dead_code, reason = "only the admin source has no tree, and it is a feature"))]
+    #[cfg_attr(
+        not(feature = "admin"),
+        allow(dead_code, reason = "only the admin source has no tree, and it is a feature")
+    )]
     pub(crate) fn over(tree: Arc<str>, directory: Directory) -> Self {
         Self { tree, directory, is_virtual: false, of: PhantomData }
     }

@@ -25,8 +25,8 @@ use crate::chaos::report::{BudgetRecord, ExperimentReport, FaultRecord, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{Script, ScriptStep, ScriptTime};
 use crate::slot::status::ServiceState;
-use crate::tree::directory::{ChildKind, DirectoryEntry};
 use crate::tree::Directory;
+use crate::tree::directory::{ChildKind, DirectoryEntry};
 use crate::tree::statements::Statement;
 
 /// A task of the agenda.

@@ -5,11 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+#[cfg(unix)]
 use regrow::operate::PolicyAct;
 use regrow::policy::{ExitScript, Policies, Problem, schema, simulate};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[cfg(unix)]
     #[command(flatten)]
     Act(PolicyAct),
     #[command(flatten)]

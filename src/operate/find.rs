@@ -66,7 +66,7 @@ fn token(file: &Path) -> Result<String, Trouble> {
 /// Returns the folders in which programs make their sockets by default.
 fn folders() -> Vec<PathBuf> {
     let runtime = env::var_os("XDG_RUNTIME_DIR").filter(|dir: &OsString| !dir.is_empty());
-    let user = rustix::process::getuid().as_raw();
+    let user = rustix::process::geteuid().as_raw();
     let of_user = env::temp_dir().join(format!("regrow-{user}"));
     runtime.map(|dir| PathBuf::from(dir).join("regrow")).into_iter().chain([of_user]).collect()
 }
@@ -74,7 +74,9 @@ fn folders() -> Vec<PathBuf> {
 fn choose(of: Option<&str>, folders: &[PathBuf]) -> Result<Place, Trouble> {
     let mut remarks = Vec::new();
     let all: Vec<Found> = folders.iter().flat_map(|folder| sockets(folder, &mut remarks)).collect();
-    let is_meant = |found: &&Found| of.is_none_or(|of| found.program == of || found.pid.to_string() == of);
+    let is_meant = |found: &&Found| {
+        of.is_none_or(|of| found.program == of || found.program == file_name(of) || found.pid.to_string() == of)
+    };
     let live: Vec<&Found> = all.iter().filter(|found| found.state == State::Live).filter(is_meant).collect();
     if let [only] = live.as_slice() {
         return Ok(Place::Socket(only.path.clone()));
@@ -103,7 +105,7 @@ fn choose(of: Option<&str>, folders: &[PathBuf]) -> Result<Place, Trouble> {
 fn sockets(folder: &Path, remarks: &mut Vec<String>) -> Vec<Found> {
     let is_ours = |metadata: &Metadata| {
         let owner = metadata.uid();
-        metadata.is_dir() && (owner == rustix::process::getuid().as_raw() || owner == 0)
+        metadata.is_dir() && (owner == rustix::process::geteuid().as_raw() || owner == 0)
     };
     match fs::symlink_metadata(folder) {
         Ok(metadata) if is_ours(&metadata) => {}
@@ -142,6 +144,12 @@ impl fmt::Display for Found {
             State::Forbidden => write!(f, "{} belongs to another user: use `sudo`", shown(&self.path)),
         }
     }
+}
+
+/// Returns the name of a program as it is in the name of its socket.
+fn file_name(program: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    program.chars().map(|letter| if is_plain(letter) { letter } else { '_' }).collect()
 }
 
 fn shown(path: &Path) -> String {

@@ -25,8 +25,8 @@ pub struct Target {
     /// A file with the token for `--tcp`.
     #[arg(long, value_name = "FILE", requires = "tcp", help_heading = "Which program")]
     pub token_file: Option<PathBuf>,
-    /// The longest wait for an answer.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration, help_heading = "Which program")]
+    /// The longest wait for an answer. Default: 30s, and 90s for an act.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Which program")]
     pub timeout: Option<Duration>,
     /// Print the data as JSON, as the program gave them.
     #[arg(long, help_heading = "Output")]
@@ -55,8 +55,13 @@ impl Target {
         words
     }
 
-    /// Returns the longest wait for an answer.
+    /// Returns the longest wait for an answer to a look.
     pub(crate) fn patience(&self) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(30))
+    }
+
+    /// Returns the longest wait for the end of an act. The program itself waits for a minute.
+    pub(crate) fn patience_for_act(&self) -> Duration {
+        self.timeout.unwrap_or(Duration::from_secs(90))
     }
 }

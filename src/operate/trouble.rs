@@ -6,7 +6,7 @@ use std::io;
 use crate::admin::wire::SCHEMA;
 use crate::admin::wire::envelope::{Issue, IssueCode};
 use crate::operate::code::Code;
-use crate::operate::text::safe;
+use crate::operate::text::{clock, safe};
 
 /// Reason why a command failed.
 #[derive(Debug)]
@@ -76,13 +76,17 @@ impl From<io::Error> for Trouble {
 /// Returns the problem in words. A missing capability says what to write in code.
 pub(crate) fn in_words(issue: &Issue) -> String {
     let mut text = safe(&issue.text).into_owned();
-    if let (IssueCode::MissingCapability, Some(about)) = (issue.code, &issue.about) {
-        let granted = match about.as_str() {
-            "control" => "Control",
-            "chaos" => "Chaos",
-            _ => "Read",
+    let about = issue.about.as_deref();
+    if let (IssueCode::BeforeBegin, Some(begins)) = (issue.code, about.and_then(|about| about.parse().ok())) {
+        return format!("the record begins at {}: ask for a later moment", clock(begins));
+    }
+    if issue.code == IssueCode::MissingCapability {
+        let granted = match about {
+            Some("control") => Some("Control"),
+            Some("chaos") => Some("Chaos"),
+            Some(_) | None => None,
         };
-        if !text.contains("grant(") {
+        if let Some(granted) = granted.filter(|_| !text.contains("grant")) {
             text.push_str(&format!(": the program grants it in its code, by `Admin::grant(Capability::{granted})`"));
         }
     }

@@ -75,8 +75,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, watch};
 
-use crate::base::sync::lock;
 use crate::base::sweep;
+use crate::base::sync::lock;
 use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::{DeadReason, Notice};

@@ -28,10 +28,10 @@ use crate::slot::in_hand::{Beside, Tries};
 use crate::slot::kept::Heir;
 use crate::slot::line::Line;
 use crate::slot::saves::Saves;
-use crate::slot::wording::Description;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
+use crate::slot::wording::Description;
 
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,

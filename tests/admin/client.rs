@@ -81,14 +81,16 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn data<T: DeserializeOwned>(&self) -> T {
-        let envelope: Envelope<T> = serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body));
+        let envelope: Envelope<T> =
+            serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body));
         assert_eq!((envelope.schema, envelope.outcome), (1, Outcome::Ok), "{}", self.body);
         envelope.data.unwrap()
     }
 
     /// The problem of a refusal, and what it is about.
     pub(crate) fn refusal(&self) -> (IssueCode, String) {
-        let envelope: Envelope<Value> = serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body));
+        let envelope: Envelope<Value> =
+            serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body));
         assert!(envelope.outcome != Outcome::Ok && envelope.data.is_none() && self.status >= 400, "{}", self.body);
         let issue = &envelope.issues[0];
         (issue.code, issue.text.clone())

@@ -105,7 +105,11 @@ async fn a_service_in_full_says_why_and_what_it_says_of_itself() {
     assert_eq!(full.described.as_deref(), Some("three connections open"));
     assert!(full.why.starts_with("`shop/db` is up in generation 1."), "{}", full.why);
     assert!(full.history.iter().any(|entry| entry.kind == "started"));
-    assert!(full.policy.iter().any(|setting| setting.field == "restart" && setting.origin == "default"), "{:?}", full.policy);
+    assert!(
+        full.policy.iter().any(|setting| setting.field == "restart" && setting.origin == "default"),
+        "{:?}",
+        full.policy
+    );
     assert!(full.acts.contains(&"kill".into()));
 }
 
@@ -120,7 +124,8 @@ async fn a_text_of_an_incarnation_that_is_over_is_not_shown() {
             Ok(())
         }
     }
-    let tree = Supervisor::one_for_one("shop").child(Child::service("a", |_| async { Ok(Says) })).start().await.unwrap();
+    let tree =
+        Supervisor::one_for_one("shop").child(Child::service("a", |_| async { Ok(Says) })).start().await.unwrap();
     let served = serve(&Admin::new("shop").tree(&tree)).await;
     let a = tree.lookup::<&str>("shop/a").unwrap();
     a.cast("hello").unwrap();
@@ -150,7 +155,8 @@ async fn the_history_is_newest_first_and_shows_the_tree_as_it_was() {
         }
     };
     let history = soon("the second start", history).await;
-    let kinds: Vec<_> = history.entries.iter().map(|entry| (&*entry.kind, entry.generation, entry.is_failure)).collect();
+    let kinds: Vec<_> =
+        history.entries.iter().map(|entry| (&*entry.kind, entry.generation, entry.is_failure)).collect();
     assert_eq!(kinds[..2], [("started", 2, false), ("exited", 1, true)]);
     assert_eq!(history.entries[1].cause.as_deref(), Some("panicked"));
     assert_eq!(history.entries[1].before, Some(State::Up));

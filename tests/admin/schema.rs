@@ -11,7 +11,10 @@ fn the_published_schema_is_that_of_the_types() {
         std::fs::write(FILE, schema()).unwrap();
     }
     let published = std::fs::read_to_string(FILE).unwrap();
-    assert!(published == schema(), "the types have changed: run this test with REGROW_WRITE_SCHEMA=1, and look at the change");
+    assert!(
+        published == schema(),
+        "the types have changed: run this test with REGROW_WRITE_SCHEMA=1, and look at the change"
+    );
 }
 
 #[tokio::test]

@@ -196,6 +196,9 @@ async fn a_router_in_a_program_of_its_own_names_the_operator_that_the_program_kn
     let answer = ask(stream, "POST", "/admin/v1/acts", &headers, &order).await;
     assert!(answer.status == 200 && answer.body.contains(r#""by":"alice""#), "{answer:?}");
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    assert_eq!(ask(stream, "POST", "/admin/v1/acts", &[("content-type", "application/json")], &order).await.status, 403);
+    assert_eq!(
+        ask(stream, "POST", "/admin/v1/acts", &[("content-type", "application/json")], &order).await.status,
+        403
+    );
     server.abort();
 }

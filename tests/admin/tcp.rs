@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use crate::client::ask_tcp;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-const RIGHT: (&str, &str) = ("authorization", "Bearer 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+const RIGHT: (&str, &str) =
+    ("authorization", "Bearer 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
 
 async fn shop() -> Tree {
     Supervisor::one_for_one("shop").child(Journal::new().probe("db")).start().await.unwrap()
@@ -88,7 +89,8 @@ async fn a_forged_host_or_origin_is_refused_even_with_the_token() {
             assert_eq!(answer.refusal().0, IssueCode::ForbiddenOrigin);
         }
     }
-    let preflight = ask_tcp(&listening, "OPTIONS", "/v1/acts", &[("host", &own), ("origin", "http://evil.example")], "").await;
+    let preflight =
+        ask_tcp(&listening, "OPTIONS", "/v1/acts", &[("host", &own), ("origin", "http://evil.example")], "").await;
     assert_eq!(preflight.status, 403);
 }
 
@@ -110,7 +112,10 @@ fn a_token_file_that_others_can_read_is_refused() {
     fs::write(&path, format!("{TOKEN}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     let error = Token::from_file(&path).unwrap_err();
-    assert!(matches!(error, TokenError::Open { mode: 0o640, .. }) && error.to_string().contains("chmod 600"), "{error}");
+    assert!(
+        matches!(error, TokenError::Open { mode: 0o640, .. }) && error.to_string().contains("chmod 600"),
+        "{error}"
+    );
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     Token::from_file(&path).unwrap();
     fs::write(&path, "").unwrap();

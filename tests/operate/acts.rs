@@ -47,8 +47,8 @@ fn an_experiment_is_sent_as_its_content() {
     assert_eq!(sent.address, "/v1/experiments");
     let expected = json!({"tree": "bank", "file": "name = \"kill the ledger\"\n", "reason": "game day", "seed": 7});
     assert_eq!(sent.json(), expected);
-    assert_eq!(regrow(fake.folder(), &["experiment", "stop", "3"]).code, 0);
-    assert_eq!(fake.last("DELETE").address, "/v1/experiments/3");
+    assert_eq!(regrow(fake.folder(), &["experiment", "stop", "3", "-r", "enough"]).code, 0);
+    assert_eq!(fake.last("DELETE").address, "/v1/experiments/3?reason=enough");
 }
 
 /// Runs the command on a terminal, on which `answer` is typed; nothing if `script` of util-linux is not installed.

@@ -35,7 +35,7 @@ fn done_is_0() {
         &["dead-letters", "show", "17"],
         &["dead-letters", "replay", "17", "18", "--reason", "fixed"],
         &["experiment", "list"],
-        &["experiment", "stop", "3"],
+        &["experiment", "stop", "3", "--reason", "enough"],
         &["revive", "bank/audit", "--reason", "fixed"],
         &["policy", "reload", "--reason", "edited"],
     ];
@@ -114,6 +114,16 @@ fn what_is_not_there_is_4() {
         assert_eq!(ran.code, 4, "{status}");
         assert_eq!(ran.err, "no child `bank/audti`: `bank/audit` is there\n");
     }
+    // The moment is told as a clock shows it.
+    let early = json!({"schema": SCHEMA, "outcome": "refused", "issues": [{"code": "before_begin", "text": "too early",
+        "about": data::NOW.to_string()}]});
+    let fake = Fake::new(move |request| match request.path() {
+        "/v1/history" => Reply::Json(404, early.clone()),
+        _ => bank(request),
+    });
+    let ran = regrow(fake.folder(), &["history", "--at", "-1h"]);
+    assert_eq!(ran.code, 4);
+    assert_eq!(ran.err, "the record begins at 2026-11-29 03:12:00.000Z: ask for a later moment\n");
 }
 
 #[test]

@@ -281,6 +281,7 @@ pub(crate) fn letter() -> Letter {
         reason_text: "its service was parked".into(),
         age_ms: 192_000,
         is_whole: true,
+        described: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use regrow::admin::wire::event::Message;
 use regrow::admin::wire::greeting::Greeting;
+use regrow::admin::wire::letter::Letter;
 use regrow::operate::text::{self, Screen};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -64,7 +65,8 @@ fn no_text_of_a_program_reaches_the_terminal_raw() {
         is_safe(&text::why(&spoiled(&data::full()), &screen));
         is_safe(&text::history(&spoiled(&data::as_it_was()), 5, &screen));
         is_safe(&text::letters(&spoiled(&data::letters()), &screen));
-        is_safe(&text::letter(&spoiled(&data::letter()), &screen));
+        let described = Letter { described: Some("{\n  x".into()), ..data::letter() };
+        is_safe(&text::letter(&spoiled(&described), &screen));
         let over = Message::TreeOver { tree: HOSTILE.into(), reason: HOSTILE.into() };
         let event = Message::Event { tree: HOSTILE.into(), entry: spoiled(&data::entries().remove(3)), after: None };
         [over, event].iter().for_each(|message| is_safe(&text::message(message, &screen)));

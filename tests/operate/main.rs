@@ -16,3 +16,4 @@ mod papers;
 mod paste;
 mod places;
 mod program;
+mod real;

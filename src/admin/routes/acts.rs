@@ -57,7 +57,12 @@ pub(super) fn reasoned(reason: &str) -> Result<&str, Refused> {
 }
 
 /// Carries an act out. It goes on if the client goes away in the middle.
-async fn in_a_task(door: &Arc<Door>, shown: &Arc<Shown>, asked: &ActRequest, reason: &Arc<str>) -> Result<String, Refused> {
+async fn in_a_task(
+    door: &Arc<Door>,
+    shown: &Arc<Shown>,
+    asked: &ActRequest,
+    reason: &Arc<str>,
+) -> Result<String, Refused> {
     if let Some(end) = shown.end() {
         return Err(Refused::new(IssueCode::TreeOver, format!("the tree is over: {}", end.reason)).about(&*shown.name));
     }
@@ -73,12 +78,9 @@ async fn in_a_task(door: &Arc<Door>, shown: &Arc<Shown>, asked: &ActRequest, rea
 async fn perform(door: &Door, shown: &Arc<Shown>, asked: &ActRequest, reason: &Arc<str>) -> Result<String, Refused> {
     let _ = reason;
     match asked.act {
-        Asked::Kill
-        | Asked::Restart
-        | Asked::Terminate
-        | Asked::Start
-        | Asked::Park
-        | Asked::Revive => Err(Refused::new(IssueCode::NotApplicable, "TODO")),
+        Asked::Kill | Asked::Restart | Asked::Terminate | Asked::Start | Asked::Park | Asked::Revive => {
+            Err(Refused::new(IssueCode::NotApplicable, "TODO"))
+        }
         Asked::Replay => replay(shown, |letter| {
             let is_to_meant = is_asked(letter, asked.receiver.as_deref(), None);
             if asked.letters.is_empty() { is_to_meant } else { asked.letters.contains(&letter.number()) && is_to_meant }

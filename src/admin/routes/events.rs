@@ -71,7 +71,8 @@ impl Position {
         let position = parts.and_then(|(boot, (tree, seq))| {
             Some(Self { boot: boot.into(), tree: tree.into(), seq: seq.parse().ok()? })
         });
-        position.ok_or_else(|| Refused::bad("a position is `BOOT:TREE:SEQ`, as an event gave it").about("last-event-id"))
+        position
+            .ok_or_else(|| Refused::bad("a position is `BOOT:TREE:SEQ`, as an event gave it").about("last-event-id"))
     }
 }
 

@@ -56,7 +56,8 @@ fn look(shown: &Arc<Shown>, asked: &HistoryQuery) -> Answer<History> {
     let at = history.tree_time(UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(SystemTime::UNIX_EPOCH));
     let past = history.at(at).map_err(|early| {
         let begins = record::moment(boot, early.begins);
-        let text = format!("the record begins at {begins} ms since 1970, and {at_ms} is earlier: ask for a later moment");
+        let text =
+            format!("the record begins at {begins} ms since 1970, and {at_ms} is earlier: ask for a later moment");
         Refused::new(IssueCode::BeforeBegin, text).about(begins.to_string())
     })?;
     let mut was: Vec<_> = past

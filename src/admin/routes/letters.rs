@@ -72,7 +72,8 @@ pub(super) fn unknown(number: u64) -> Refused {
 
 /// Whether a letter is to this receiver and dead for this reason, if they were named.
 pub(super) fn is_asked(letter: &DeadLetter, receiver: Option<&str>, reason: Option<&str>) -> bool {
-    receiver.is_none_or(|receiver| *letter.path == *receiver) && reason.is_none_or(|reason| letter.reason.kind() == reason)
+    receiver.is_none_or(|receiver| *letter.path == *receiver)
+        && reason.is_none_or(|reason| letter.reason.kind() == reason)
 }
 
 fn shown_as(letter: &DeadLetter, described: Option<String>) -> Letter {

@@ -82,7 +82,8 @@ pub(crate) fn number(text: &str) -> Result<u64, Refused> {
 /// Runs what reads a whole tree on a thread that may block.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refused> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
-        let why = if error.is_panic() { "a thread of the admin source panicked" } else { "the runtime is shutting down" };
+        let why =
+            if error.is_panic() { "a thread of the admin source panicked" } else { "the runtime is shutting down" };
         Refused::new(IssueCode::Internal, why)
     })
 }

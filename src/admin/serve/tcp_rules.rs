@@ -58,7 +58,8 @@ impl TcpRules {
     fn check(&self, request: &Request) -> Result<(), Refused> {
         let host = only(request, &HOST)?.ok_or_else(|| forbidden("the request has no `Host` header", "host"))?;
         if !self.allows(host) {
-            let text = "the host of the request is not allowed: the program allows names with `Admin::allow_host`, in code";
+            let text =
+                "the host of the request is not allowed: the program allows names with `Admin::allow_host`, in code";
             return Err(forbidden(text, "host"));
         }
         // A request for a proxy names the host once more.
@@ -79,7 +80,10 @@ impl TcpRules {
         if self.token.is(sent.unwrap_or_default().as_bytes()) {
             return Ok(());
         }
-        Err(Refused::new(IssueCode::NotAuthenticated, "the request needs the header `Authorization: Bearer TOKEN` with the right token"))
+        Err(Refused::new(
+            IssueCode::NotAuthenticated,
+            "the request needs the header `Authorization: Bearer TOKEN` with the right token",
+        ))
     }
 
     fn allows(&self, host: &str) -> bool {
@@ -104,7 +108,9 @@ fn only<'r>(request: &'r Request, name: &HeaderName) -> Result<Option<&'r str>, 
     let value = values.next().map(HeaderValue::to_str).transpose();
     match (value, values.next()) {
         (Ok(value), None) => Ok(value),
-        (Ok(_) | Err(_), _) => Err(forbidden(format!("the header `{name}` is there twice, or is no text"), name.as_str())),
+        (Ok(_) | Err(_), _) => {
+            Err(forbidden(format!("the header `{name}` is there twice, or is no text"), name.as_str()))
+        }
     }
 }
 
@@ -125,14 +131,29 @@ mod tests {
             vec!["Admin.example".into(), "proxy.example:443".into()],
         );
         for good in [
-            "localhost", "LocalHost:9000", "127.0.0.1:9000", "[::1]:9000", "[::1]", "admin.example", "admin.example:9000",
+            "localhost",
+            "LocalHost:9000",
+            "127.0.0.1:9000",
+            "[::1]:9000",
+            "[::1]",
+            "admin.example",
+            "admin.example:9000",
             "proxy.example:443",
         ] {
             assert!(rules.allows(good), "{good}");
         }
         for bad in [
-            "", "evil.example", "evil.example:9000", "localhost:80", "localhost.evil.example", "127.0.0.1.evil.example",
-            "proxy.example", "proxy.example:9000", "[::2]", "localhost:9000:9000", "localhost:",
+            "",
+            "evil.example",
+            "evil.example:9000",
+            "localhost:80",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "proxy.example",
+            "proxy.example:9000",
+            "[::2]",
+            "localhost:9000:9000",
+            "localhost:",
         ] {
             assert!(!rules.allows(bad), "{bad}");
         }

@@ -88,7 +88,9 @@ impl<'a> Source<'a> {
     }
 
     fn send<T: DeserializeOwned>(&self, ask: &Ask) -> Result<Answer<T>, Trouble> {
-        let (status, content) = self.runtime.block_on(exchange(&self.place, ask, self.target.patience()))?;
+        let is_look = ask.method == Method::GET;
+        let patience = if is_look { self.target.patience() } else { self.target.patience_for_act() };
+        let (status, content) = self.runtime.block_on(exchange(&self.place, ask, patience))?;
         open(status, &content)
     }
 }

@@ -12,15 +12,7 @@ pub(crate) struct Decoder {
     data: String,
     has_data: bool,
     id: String,
-}
-
-/// Event of the stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Received {
-    /// Position for `Last-Event-ID`. It stays until an event brings another one.
-    pub(crate) id: String,
-    /// Its lines of data.
-    pub(crate) data: String,
+    position: String,
 }
 
 /// The stream sends a line or an event that is too long to be kept.
@@ -28,8 +20,8 @@ pub(crate) struct Received {
 pub(crate) struct TooLong;
 
 impl Decoder {
-    /// Takes a chunk and returns the events that it completes.
-    pub(crate) fn take(&mut self, chunk: &[u8]) -> Result<Vec<Received>, TooLong> {
+    /// Takes a chunk and returns the data of the events that it completes.
+    pub(crate) fn take(&mut self, chunk: &[u8]) -> Result<Vec<String>, TooLong> {
         let mut received = Vec::new();
         for byte in chunk {
             let is_second = std::mem::replace(&mut self.ended_with_return, *byte == b'\r') && *byte == b'\n';
@@ -45,11 +37,17 @@ impl Decoder {
         Ok(received)
     }
 
-    fn end_line(&mut self) -> Option<Received> {
+    /// Returns the position for `Last-Event-ID`. An id without data moves it, too: nothing was sent that is not behind it.
+    pub(crate) fn position(&self) -> &str {
+        &self.position
+    }
+
+    fn end_line(&mut self) -> Option<String> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
+            self.position.clone_from(&self.id);
             let data = std::mem::take(&mut self.data);
-            return std::mem::take(&mut self.has_data).then(|| Received { id: self.id.clone(), data });
+            return std::mem::take(&mut self.has_data).then_some(data);
         }
         let line = String::from_utf8_lossy(&line);
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
@@ -71,21 +69,30 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decoder, Received};
+    use super::Decoder;
 
     const STREAM: &str = ": hello\n\nid: b:t:1\nevent: x\ndata: one\n\nid:b:t:2\r\ndata: two\r\ndata:  lines é\r\n\r\n: alive\n\ndata\ndata\n\nid: b:t:3\n\ndata: last\rid: b:t:4\r\rdata: cut";
 
-    fn events(chunks: impl Iterator<Item = Vec<u8>>) -> Vec<(String, String)> {
+    /// The data of the events, and the position at the end.
+    fn events(chunks: impl Iterator<Item = Vec<u8>>) -> (Vec<String>, String) {
         let mut decoder = Decoder::default();
-        let received = chunks.flat_map(|chunk| decoder.take(&chunk).expect("a short stream"));
-        received.map(|Received { id, data }| (id, data)).collect()
+        let received = chunks.flat_map(|chunk| decoder.take(&chunk).expect("a short stream")).collect();
+        (received, decoder.position().to_owned())
+    }
+
+    #[test]
+    fn an_id_without_data_moves_the_position_once_it_is_whole() {
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.take(b"id: b:t:7\ndata: x\n\n: alive\nid: b:t:9\n").map(|events| events.len()), Ok(1));
+        assert_eq!(decoder.position(), "b:t:7");
+        assert_eq!(decoder.take(b"\n"), Ok(Vec::new()));
+        assert_eq!(decoder.position(), "b:t:9");
     }
 
     #[test]
     fn lines_comments_and_ids_are_read_as_the_standard_says() {
-        let expected = [("b:t:1", "one"), ("b:t:2", "two\n lines é"), ("b:t:2", "\n"), ("b:t:4", "last")];
-        let expected = expected.map(|(id, data)| (id.to_owned(), data.to_owned()));
-        assert_eq!(events([STREAM.as_bytes().to_vec()].into_iter()), expected);
+        let expected = ["one", "two\n lines é", "\n", "last"].map(str::to_owned).to_vec();
+        assert_eq!(events([STREAM.as_bytes().to_vec()].into_iter()), (expected, "b:t:4".to_owned()));
     }
 
     #[test]

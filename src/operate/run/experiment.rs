@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 
 use crate::admin::wire::experiment::{ExperimentRequest, ExperimentState};
+use crate::admin::wire::query::StopQuery;
+use crate::operate::ask::parameters::address;
 use crate::operate::ask::source::Source;
 use crate::operate::code::Code;
 use crate::operate::options::Target;
@@ -57,6 +59,9 @@ pub(crate) struct List {
 pub(crate) struct Stop {
     /// Number of the experiment.
     number: u64,
+    /// The reason, for the log, the events and the record.
+    #[arg(long, short, value_parser = reason)]
+    reason: Option<String>,
     #[command(flatten)]
     target: Target,
 }
@@ -78,7 +83,8 @@ impl Experiment {
             Self::Run(run) => output.answer(&run.run()?, one)?,
             Self::Stop(stop) => {
                 let source = Source::find(&stop.target)?;
-                let address = format!("/v1/experiments/{}", stop.number);
+                let query = StopQuery { reason: stop.reason.clone() };
+                let address = address(&format!("/v1/experiments/{}", stop.number), &query);
                 output.answer(&source.change(Method::DELETE, &address, None::<&()>)?, one)?;
             }
             Self::List(list) => {

@@ -15,7 +15,7 @@ use crate::operate::ask::answer::open;
 use crate::operate::ask::exchange::{Ask, exchange, stream};
 use crate::operate::ask::parameters::address;
 use crate::operate::ask::source::Source;
-use crate::operate::ask::sse::{Decoder, Received};
+use crate::operate::ask::sse::Decoder;
 use crate::operate::code::Code;
 use crate::operate::find::find;
 use crate::operate::run::output::Output;
@@ -124,26 +124,26 @@ impl Follower {
             let chunk = frame.into_data().unwrap_or_default();
             let received =
                 decoder.take(&chunk).map_err(|_| Trouble::lost("the program sent an event without an end"))?;
-            for received in received {
-                if self.print(&received, output)? {
+            for data in received {
+                if self.print(&data, output)? {
                     return Ok(End::TreeOver);
                 }
+            }
+            if !decoder.position().is_empty() {
+                decoder.position().clone_into(&mut self.position);
             }
         }
     }
 
     /// Prints an event, and returns whether the tree is over.
-    fn print(&mut self, received: &Received, output: &Output) -> Result<bool, Trouble> {
+    fn print(&self, data: &str, output: &Output) -> Result<bool, Trouble> {
         let unreadable = |error| Trouble::new(Code::Schema, format!("an event cannot be read: {error}"));
-        let raw: Value = serde_json::from_str(&received.data).map_err(unreadable)?;
+        let raw: Value = serde_json::from_str(data).map_err(unreadable)?;
         let event: Message = serde::Deserialize::deserialize(&raw).map_err(unreadable)?;
         if output.is_json {
             output.json(&raw)?
         } else {
             output.text(&message(&event, &output.screen))?
-        }
-        if !received.id.is_empty() {
-            self.position.clone_from(&received.id);
         }
         Ok(matches!(event, Message::TreeOver { .. }))
     }

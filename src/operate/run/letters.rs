@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::admin::wire::act::{ActKind, ActRequest};
 use crate::admin::wire::letter::{Letter, Letters};
-use crate::admin::wire::query::LettersQuery;
+use crate::admin::wire::query::{LetterQuery, LettersQuery};
 use crate::operate::ask::source::Source;
 use crate::operate::code::Code;
 use crate::operate::options::Target;
@@ -55,6 +55,9 @@ struct List {
 struct Show {
     /// Number of the letter.
     number: u64,
+    /// Name of the tree's root. It may be left out if the program has one tree.
+    #[arg(long)]
+    tree: Option<String>,
     #[command(flatten)]
     target: Target,
 }
@@ -115,7 +118,8 @@ impl List {
 
 impl Show {
     fn run(&self, source: &Source<'_>, output: &Output) -> Result<Code, Trouble> {
-        let answer = source.look::<Letter>(&format!("/v1/dead-letters/{}", self.number), &())?;
+        let query = LetterQuery { tree: Some(source.tree(self.tree.as_deref())?) };
+        let answer = source.look::<Letter>(&format!("/v1/dead-letters/{}", self.number), &query)?;
         output.answer(&answer, letter)?;
         Ok(Code::Done)
     }

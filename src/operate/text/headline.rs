@@ -1,6 +1,6 @@
 //! The headline: how many children, in which states, how often they were restarted.
 
-use crate::admin::wire::greeting::{Greeting, Tree, TreeState};
+use crate::admin::wire::greeting::{Capability, Greeting, Tree, TreeState};
 use crate::admin::wire::services::{State, Totals};
 use crate::operate::text::screen::{Colour, Screen, colour, word, wrap};
 use crate::operate::text::{ago, safe};
@@ -26,6 +26,12 @@ pub(crate) fn headline(totals: &Totals, greeting: Option<&Greeting>, screen: &Sc
     for line in wrap(&text, screen.width()) {
         out.push_str(&screen.paint(Colour::Bold, &line));
         out.push('\n');
+    }
+    let is_unwell = totals.by_state.iter().any(|(state, count)| state.is_unwell() && *count > 0);
+    if is_unwell && greeting.is_some_and(|greeting| !greeting.capabilities.contains(&Capability::Control)) {
+        for line in wrap("The program does not grant `control`: acts are refused", screen.width()) {
+            out.push_str(&format!("{}\n", screen.paint(Colour::Dim, &line)));
+        }
     }
     for tree in greeting.into_iter().flat_map(|greeting| &greeting.trees) {
         if let Some((text, colour)) = trouble_of(tree, greeting.map_or(0, |greeting| greeting.now_ms)) {

@@ -4,7 +4,7 @@ use crate::admin::wire::letter::{Letter, Letters};
 use crate::operate::text::headline::many;
 use crate::operate::text::screen::{Colour, Screen, wrap};
 use crate::operate::text::table::{Align, Cell, Column, Table};
-use crate::operate::text::{length, safe};
+use crate::operate::text::{length, safe, safe_lines};
 
 /// Returns the text of `regrow dead-letters list`: counts by reason and receiver, then the letters, oldest first.
 pub fn letters(letters: &Letters, screen: &Screen) -> String {
@@ -74,7 +74,9 @@ pub fn letter(letter: &Letter, screen: &Screen) -> String {
             attempt => format!("It was in hand {}", many(u64::from(attempt), "time", "times")),
         },
     );
+    let described = letter.described.as_deref().unwrap_or_default();
     let mut out: String = wrap(&text, screen.width()).into_iter().map(|line| line + "\n").collect();
+    safe_lines(described).for_each(|line| out.push_str(&format!("    {line}\n")));
     if letter.is_whole {
         let number = letter.number.to_string();
         let command = screen.paste("dead-letters replay", &["--reason", "by hand", &number], None);

@@ -108,11 +108,13 @@ pub enum EventKind {
         /// Consequence for the child.
         then: DependencyGone,
     },
-    /// The child is set aside: it refuses messages, and is tried again from time to time. Its restart budget is used
-    /// up, or a service that it depends on is gone or parked.
+    /// The child is set aside: it refuses messages. It is tried again from time to time if its restart budget is used up,
+    /// or if a service that it depends on is gone or parked. If an order has parked it, an order has to revive it.
     Parked {
-        /// Time until the next try.
-        probe_in: Duration,
+        /// Time until the next try. `None`: an order has to revive it, or the service that it waits for.
+        probe_in: Option<Duration>,
+        /// Reason of the order that parked it, if an order did.
+        reason: Option<Arc<str>>,
     },
     /// The child is killed because its start took too long, or because it hung.
     Overdue {
@@ -195,7 +197,9 @@ impl fmt::Display for EventKind {
                 };
                 write!(f, "{then}: `{dependency}`, which it depends on, is gone")
             }
-            Self::Parked { probe_in } => write!(f, "is parked, and tried again in {probe_in:.1?}"),
+            Self::Parked { reason: Some(reason), .. } => write!(f, "is parked by order: {reason}"),
+            Self::Parked { probe_in: Some(time), .. } => write!(f, "is parked, and tried again in {time:.1?}"),
+            Self::Parked { .. } => f.write_str("is parked until the service that it waits for is revived"),
             Self::Overdue { exit } => write!(f, "takes too long and is killed: {exit}"),
             Self::Overran { exit } => write!(f, "was leaving ({exit}), overran its shutdown time and is killed"),
             Self::RestartOrdered { reason } => write!(f, "is restarted by order: {reason}"),

@@ -218,7 +218,7 @@
 //! | `monitor.rs` | the ends of a peer's incarnations, as messages and as a stream (`stream`) |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
-//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
+//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `subtrees`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts and parks by order (`restart`, `rolling`, `park`), orders about one generation (`meant`), and what an operator may do with each path (`acts`); keys that move to other partitions (`handover`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
 //! | `checkpoint/` | state that survives the process. `store`, `contract/`: the contract of a store, and its tests; `files/`, `sqlite`, `memory`: the stores; `turns`, `blocking`: when and in which thread their work is done; `terms`: a store with its time limit. `claims`, `claimed`: the right of an incarnation to save. `typed`: the checkpoint of a service; `group/`: group commit; `state`, `json`: values and their encoding; `observed`: the seam for experiments |
 //! | `admin/` | trees seen from outside of them. `builder`, `source`, `door`: what is shown, and what is granted; `serve/`: sockets and connections; `routes/`: a file for each request; `wire/`: the data; `row`, `viewer`, `snapshot`, `record`: what is read of a tree; `dump/`: its history as a file |
 //! | `run/` | from a signal of the system to the exit status |
@@ -376,7 +376,8 @@ pub use tree::{Directory, KillError, Tree};
 pub use error::get_or_start::GetOrStartError;
 pub use error::manage::ManageError;
 pub use error::orders::{
-    DeleteChildError, ReconfigureError, RestartChildError, RestartError, ReviveError, StartChildError, StopChildError,
+    DeleteChildError, ParkError, ReconfigureError, RestartChildError, RestartError, ReviveError, StartChildError,
+    StopChildError,
 };
 pub use error::resize::ResizeError;
 pub use supervisor::dynamic_handle::{DynamicHandle, Template};

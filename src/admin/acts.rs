@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use crate::admin::answer::Refused;
 use crate::admin::door::Operator;
+use crate::admin::reload::Reloads;
 use crate::admin::shown::Shown;
 use crate::admin::wire::envelope::IssueCode;
+use crate::error::manage::ManageError;
 use crate::event::act::{Act, ActKind, ActOutcome};
+use crate::supervisor::acts::{ActError, Acted as Done, Deed};
 use crate::tree::dead_letters::{DeadLetter, DeadLetters};
 
 /// Notes an act: an event, a line of the log, and an entry of the record.
@@ -22,6 +25,35 @@ pub(crate) fn note(
     let outcome = outcome.map_or_else(|why| ActOutcome::Refused(why.into()), |()| ActOutcome::Done);
     let act = Act { kind, by: by.name().clone(), reason: reason.into(), generation, outcome };
     shown.shared.note_act(&path.into(), act);
+}
+
+/// Carries out an act on one child. Returns how that went, in words.
+pub(crate) async fn perform(
+    shown: &Shown,
+    deed: Deed,
+    path: &str,
+    reason: Arc<str>,
+    generation: Option<u64>,
+) -> Result<String, Refused> {
+    match shown.shared.act(deed, path, reason, generation).await {
+        Ok(Done::Done) => Ok("done".into()),
+        Ok(Done::Up(generation)) => Ok(format!("generation {generation} is up")),
+        Ok(Done::Ignored) => Ok("the child says that it is not wanted".into()),
+        Err(error) => Err(Refused::new(code_of(&error), error.to_string()).about(path)),
+    }
+}
+
+fn code_of(error: &ActError) -> IssueCode {
+    match error {
+        ActError::NotFound { .. } => IssueCode::UnknownPath,
+        ActError::IsRoot { .. }
+        | ActError::IsDynamic { .. }
+        | ActError::IsPartition { .. }
+        | ActError::NotKilled(_) => IssueCode::NotApplicable,
+        ActError::Replaced { .. } => IssueCode::AlreadyReplaced,
+        ActError::Refused(ManageError::Failed { .. }) => IssueCode::ActFailed,
+        ActError::Refused(_) => IssueCode::NotApplicable,
+    }
 }
 
 /// Puts the letters into the mailboxes of their services, in the order in which they died. Returns how that went, in words.
@@ -50,7 +82,7 @@ pub(crate) fn replay(shown: &Shown, is_meant: impl Fn(&DeadLetter) -> bool) -> R
 }
 
 /// Has the policies of a tree read again. Returns what has changed, in words.
-pub(crate) async fn reload(shown: &Arc<Shown>, reloads: &crate::admin::reload::Reloads) -> Result<String, Refused> {
+pub(crate) async fn reload(shown: &Arc<Shown>, reloads: &Reloads) -> Result<String, Refused> {
     let Some(reload) = reloads.of(&shown.name) else {
         let text = format!(
             "the program was not told how to read the policies of `{}` again: it calls `Admin::policy_file`, in code",

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
-#[cfg(unix)]
+#[cfg(any(unix, feature = "policy"))]
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -77,6 +78,41 @@ impl Admin {
     pub fn grant(mut self, capability: Capability) -> Self {
         self.granted.insert(capability);
         self
+    }
+
+    /// Lets operators with [`Capability::Control`](crate::admin::Capability::Control) have the policies of this tree read
+    /// again. The function does it, and returns what has changed or why nothing has.
+    ///
+    /// With the feature `policy`, `policy_file` does it for a policy file.
+    #[must_use]
+    pub fn on_reload<F, R>(self, tree: &Tree, reload: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<String, String>> + Send + 'static,
+    {
+        self.source.reloads.set(&tree.path, reload);
+        self
+    }
+
+    /// Lets operators with [`Capability::Control`](crate::admin::Capability::Control) have this policy file read again, with
+    /// the [environment](crate::policy::Policies::with_environment) over it. A file that is not valid changes nothing.
+    #[cfg(feature = "policy")]
+    #[must_use]
+    pub fn policy_file(self, tree: &Tree, file: impl Into<PathBuf>) -> Self {
+        let (shared, file) = (tree.shared.clone(), Arc::new(file.into()));
+        self.on_reload(tree, move || {
+            let (shared, file) = (shared.clone(), file.clone());
+            async move {
+                let read =
+                    move || crate::policy::Policies::read(&*file).and_then(|policies| policies.with_environment());
+                let read = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
+                let policies = read.map_err(|error| error.to_string())?;
+                match shared.apply(Arc::new(policies)).await {
+                    Ok(applied) => Ok(applied.to_string().trim_end().to_owned()),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+        })
     }
 
     /// Lets processes of this user connect to the unix socket, too. The user of this process and root always may.
@@ -158,8 +194,8 @@ impl Admin {
         tcp::listen(self.door(), address, token, self.is_remote, self.hosts.clone()).await
     }
 
-    /// Returns the routes, to be mounted in a web server of the program's own. They do not check who asks: the program has
-    /// to, and says so with an [`Operator`](crate::admin::Operator).
+    /// Returns the routes, to be mounted in a web server of the program's own. They check no identity: the program has
+    /// to, and names the operator with an [`Operator`](crate::admin::Operator).
     ///
     /// Everything is below `/v1`. A request that changes something must have the header `x-regrow-act: 1` and JSON as its
     /// content, which a form of another page cannot send.

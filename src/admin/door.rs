@@ -1,4 +1,4 @@
-//! A door: what comes in through one listener or mounted router may do, and in whose name.
+//! A door: the capabilities of what comes in through one listener or mounted router, and the name of the operator.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use crate::admin::wire::greeting::Capability;
 /// use axum::middleware::{Next, from_fn};
 /// use regrow::admin::{Admin, Operator};
 ///
-/// let who = from_fn(async |mut request: Request, next: Next| {
+/// let known = from_fn(async |mut request: Request, next: Next| {
 ///     // Here the program checks its session, and refuses those that it does not know.
 ///     request.extensions_mut().insert(Operator::new("alice"));
 ///     next.run(request).await
 /// });
-/// let app: axum::Router = axum::Router::new().nest("/admin", Admin::new("shop").router().layer(who));
+/// let app: axum::Router = axum::Router::new().nest("/admin", Admin::new("shop").router().layer(known));
 /// # let _ = app;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl<S: Sync> FromRequestParts<S> for Operator {
     }
 }
 
-/// What the requests through one listener or mounted router may do.
+/// Capabilities of the requests through one listener or mounted router.
 pub(crate) struct Door {
     pub(crate) source: Arc<Source>,
     granted: BTreeSet<Capability>,

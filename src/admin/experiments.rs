@@ -34,7 +34,7 @@ pub(crate) struct Prepared {
     pub(crate) run: Pin<Box<dyn Future<Output = Result<Report, String>> + Send>>,
 }
 
-/// What reads and runs experiments. The room of experiments is above this one, so it is given as a value.
+/// Reader and runner of experiments. The room of experiments is above this one, so it is given as a value.
 pub(crate) trait Experimenter: Send + Sync {
     /// Reads the content of an experiment file, or says what is wrong with it. Nothing has begun then.
     fn prepare(&self, shown: &Shown, file: &str, seed: Option<u64>) -> Result<Prepared, String>;

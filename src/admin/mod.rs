@@ -12,6 +12,7 @@ mod routes;
 pub(crate) mod row;
 mod schema;
 mod serve;
+pub(crate) mod services;
 mod settings;
 pub(crate) mod shown;
 mod snapshot;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::admin::row::millis;
+use crate::admin::services::Record;
 use crate::admin::wire::act::{ActKind as WireAct, Acted};
 use crate::admin::wire::history::{Begin, Entry};
 use crate::admin::wire::services::{Service, State};
@@ -103,15 +104,22 @@ impl Changes {
             changes.filter_map(|entry| Some((entry.path.clone(), (state(entry.after())?, moment(boot, entry.at)))));
         Self { latest: latest.collect() }
     }
+}
 
-    /// Adds the moment since which a child is in its state, if the record holds that change. A child that is being started
-    /// is told as waiting or restarting by the record.
-    pub(crate) fn fill(&self, row: &mut Service) {
-        let Some((state, at_ms)) = self.latest.get(&*row.path) else { return };
-        let is_same = *state == row.state
-            || (row.state == State::Starting && matches!(state, State::Waiting | State::Restarting));
-        if is_same {
-            row.since_ms = Some(*at_ms);
-        }
+impl Record for Changes {
+    /// A child that is being started is told as waiting or restarting by the record.
+    fn since_ms(&self, path: &str, state: State) -> Option<u64> {
+        let (told, at_ms) = self.latest.get(path)?;
+        let is_same =
+            *told == state || (state == State::Starting && matches!(told, State::Waiting | State::Restarting));
+        is_same.then_some(*at_ms)
+    }
+
+    fn restarts_hour(&self, _: &str) -> u64 {
+        0
+    }
+
+    fn fill(&self, row: &mut Service) {
+        row.since_ms = self.since_ms(&row.path, row.state);
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn row(shared: &Shared, path: &Arc<str>, listed: &Listed, viewer: Opt
     let status = slot.status();
     let accounting = slot.accounting();
     let state = state_of(status.state);
-    let ages = viewer.map(|viewer| viewer.look(path, slot, accounting)).unwrap_or_default();
+    let ages = viewer.map(|viewer| viewer.look(path, &listed.slot, accounting)).unwrap_or_default();
     Service {
         tree: root_of(path).to_owned(),
         path: path.to_string(),
@@ -133,7 +133,8 @@ pub(crate) fn millis(time: Duration) -> u64 {
 
 fn next_try(state: ServiceState) -> Option<Duration> {
     match state {
-        ServiceState::Parked { until } => Some(until.saturating_duration_since(Instant::now())),
+        // Without a time: only an order revives it.
+        ServiceState::Parked { until } => Some(until?.saturating_duration_since(Instant::now())),
         ServiceState::Waiting
         | ServiceState::Starting
         | ServiceState::Up

@@ -12,7 +12,7 @@ use crate::admin::wire::greeting::Greeting;
 use crate::admin::wire::history::History;
 use crate::admin::wire::letter::{Letter, Letters};
 use crate::admin::wire::query::{
-    EventsQuery, HistoryQuery, LetterQuery, LettersQuery, ServiceQuery, ServicesQuery, StopQuery,
+    DumpQuery, EventsQuery, HistoryQuery, LetterQuery, LettersQuery, ServiceQuery, ServicesQuery, StopQuery,
 };
 use crate::admin::wire::service::ServiceInFull;
 use crate::admin::wire::services::Services;
@@ -31,6 +31,7 @@ pub fn schema() -> String {
     route("GET /v1/services", Some(of::<ServicesQuery>(all)), of::<Envelope<Services>>(all));
     route("GET /v1/service", Some(of::<ServiceQuery>(all)), of::<Envelope<ServiceInFull>>(all));
     route("GET /v1/history", Some(of::<HistoryQuery>(all)), of::<Envelope<History>>(all));
+    route("GET /v1/history/dump", Some(of::<DumpQuery>(all)), json_schema!({ "description": "JSON lines: a dump" }));
     route("GET /v1/events", Some(of::<EventsQuery>(all)), of::<Message>(all));
     route("GET /v1/dead-letters", Some(of::<LettersQuery>(all)), of::<Envelope<Letters>>(all));
     route("GET /v1/dead-letters/{number}", Some(of::<LetterQuery>(all)), of::<Envelope<Letter>>(all));

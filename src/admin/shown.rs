@@ -75,7 +75,8 @@ impl Shown {
             None if matches!(*self.root.borrow(), Root::Booting) => TreeState::Starting,
             None => TreeState::Up,
         };
-        let mut not_ready = Directory { shared: self.shared.clone() }.not_ready();
+        let directory = Directory { shared: self.shared.clone() };
+        let mut not_ready = directory.not_ready();
         let ready = state == TreeState::Up && not_ready.is_empty();
         not_ready.truncate(NOT_READY_MAX);
         Greeted {
@@ -85,7 +86,7 @@ impl Shown {
             ended: end.map(|end| end.reason),
             ready,
             not_ready: not_ready.iter().map(ToString::to_string).collect(),
-            newest: 0,
+            newest: directory.history_after(u64::MAX).latest,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What all doors of one `Admin` share: its trees, the viewers, the experiments.
+//! State that all doors of one `Admin` share: its trees, the viewers, the experiments.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -6,6 +6,7 @@ use crate::admin::answer::Refused;
 use crate::admin::experiments::Experiments;
 use crate::admin::reload::Reloads;
 use crate::admin::row;
+use crate::admin::services::Surveys;
 use crate::admin::shown::Shown;
 use crate::admin::viewer::Viewers;
 use crate::admin::wire::envelope::IssueCode;
@@ -18,6 +19,7 @@ pub(crate) struct Source {
     pub(crate) boot: String,
     pub(crate) started_at_ms: u64,
     pub(crate) viewers: Viewers,
+    pub(crate) surveys: Arc<Surveys>,
     pub(crate) experiments: Experiments,
     pub(crate) reloads: Reloads,
     trees: RwLock<Vec<Arc<Shown>>>,
@@ -30,6 +32,7 @@ impl Source {
             boot: format!("{:016x}", fastrand::u64(..)),
             started_at_ms: row::now_ms(),
             viewers: Viewers::default(),
+            surveys: Arc::default(),
             experiments: Experiments::default(),
             reloads: Reloads::default(),
             trees: RwLock::default(),
@@ -38,7 +41,7 @@ impl Source {
 
     /// Shows a tree from now on. A tree of that name which was shown before is not shown any more.
     pub(crate) fn add(&self, tree: &Tree) {
-        // Letters are kept from now on: nobody could ask for those that were dropped.
+        // Letters are kept from now on: those that were dropped before could not be shown.
         let _ = tree.shared.keep_dead_letters();
         let new = Arc::new(Shown::new(tree));
         let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);

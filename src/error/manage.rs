@@ -58,6 +58,15 @@ pub enum ManageError {
         /// The child.
         path: Arc<str>,
     },
+    /// The generation that was meant is over, and a later one has come up. Nothing was changed.
+    Replaced {
+        /// The child.
+        path: Arc<str>,
+        /// The generation that was meant.
+        meant: u64,
+        /// The latest generation that came up.
+        latest: u64,
+    },
     /// The child is the root of its tree: no supervisor could start it again.
     IsRoot {
         /// The root.
@@ -150,6 +159,9 @@ impl fmt::Display for ManageError {
             }
             Self::Starting { path } => write!(f, "`{path}` is being started: wait until it is up"),
             Self::Parked { path } => write!(f, "`{path}` is parked: revive it, or wait for its next try"),
+            Self::Replaced { path, meant, latest } => {
+                write!(f, "`{path}` is already replaced: generation {meant} was meant, {latest} is the latest")
+            }
             Self::IsRoot { path } => write!(f, "`{path}` is the root, and has no supervisor: shut the tree down"),
             Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
             Self::MaxChildren { path } => {

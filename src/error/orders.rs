@@ -222,6 +222,66 @@ pub enum ReviveError {
     },
 }
 
+/// Reason why a child was not parked by order: see [`Handle::park`](crate::Handle::park). Except for
+/// [`Down`](Self::Down), nothing was changed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ParkError {
+    /// The supervisor has no such child.
+    NotFound {
+        /// The path that was asked for.
+        path: Arc<str>,
+    },
+    /// The child is new, and the order that brought it still waits for its start. Terminate it instead.
+    Starting {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// An order has parked the child already.
+    Parked {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child has been asked to stop and has not ended yet.
+    Stopping {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child is down, or another order has terminated it meanwhile. It does not run, and nothing but an order starts
+    /// it.
+    Down {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The order would end the code that waits for it: the child, or one below it, gave the order. A service ends itself
+    /// with [`Context::stop`](crate::Context::stop) or [`exit`](crate::Context::exit). Any other order can be given from
+    /// a task that is not linked to an incarnation (`tokio::spawn`).
+    ToItself {
+        /// The child to be parked.
+        path: Arc<str>,
+        /// The child that gave the order.
+        caller: Arc<str>,
+    },
+    /// The supervisor is booting, and its boot waits for the factory that gave this order. Give the order when the child
+    /// is up, or from a task that is not linked to it (`tokio::spawn`).
+    Booting {
+        /// The supervisor.
+        path: Arc<str>,
+        /// The child that is being started and gave the order.
+        caller: Arc<str>,
+    },
+    /// The child is the root of its tree: no supervisor could revive it.
+    IsRoot {
+        /// The root.
+        path: Arc<str>,
+    },
+    /// The supervisor is not running: it is ending, over, or between two lives (OTP rule 70).
+    NotRunning {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+}
+
 /// Reason why a child was not stopped. Nothing was changed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -363,6 +423,7 @@ part_of_manage_error!(StartChildError: Refused(error), AlreadyStarted { path }, 
 part_of_manage_error!(RestartChildError: NotFound { path }, Running { path }, Restarting { path }, Stopping { path }, Failed { path, exit }, Booting { path, caller }, WrongKind { path }, NotRunning { path });
 part_of_manage_error!(RestartError: NotFound { path }, Starting { path }, Restarting { path }, Parked { path }, Down { path }, Stopping { path }, Failed { path, exit }, ToItself { path, caller }, Booting { path, caller }, IsRoot { path }, NotRunning { path });
 part_of_manage_error!(ReviveError: NotFound { path }, Running { path }, Stopping { path }, Down { path }, NotRunning { path });
+part_of_manage_error!(ParkError: NotFound { path }, Starting { path }, Parked { path }, Stopping { path }, Down { path }, ToItself { path, caller }, Booting { path, caller }, IsRoot { path }, NotRunning { path });
 part_of_manage_error!(StopChildError: NotFound { path }, ToItself { path, caller }, Booting { path, caller }, NotRunning { path });
 part_of_manage_error!(DeleteChildError: NotFound { path }, Running { path }, Restarting { path }, Stopping { path }, WrongKind { path }, NotRunning { path });
 part_of_manage_error!(ReconfigureError: Refused(error), WrongKind { path }, NotRunning { path });

@@ -10,10 +10,11 @@ pub enum Refusal {
     /// A bounded mailbox has no room. A sender that waits for room gets this when its time limit is over: see
     /// [`ServiceChild::wait_for_room`](crate::ServiceChild::wait_for_room).
     Full,
-    /// The service has used up its restarts and is parked. It is tried again at this time.
+    /// The service is parked: it has used up its restarts, a service that it depends on is gone or parked, or an order
+    /// says so.
     Parked {
-        /// Time of the next try.
-        until: Instant,
+        /// Time of the next try. `None`: an order has to revive it, or the service that it waits for.
+        until: Option<Instant>,
     },
     /// The service was terminated, ended cleanly or was not wanted. An order can start it again.
     Down,
@@ -56,7 +57,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("its mailbox is full"),
-            Self::Parked { until } => {
+            Self::Parked { until: None } => f.write_str("it is parked until it is revived"),
+            Self::Parked { until: Some(until) } => {
                 let left = until.saturating_duration_since(Instant::now());
                 write!(f, "it is parked and will be tried again in {left:.1?}")
             }

@@ -24,6 +24,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Renewed { .. }
         | EventKind::RestartOrdered { .. }
         | EventKind::Acted { .. }
+        | EventKind::Parked { reason: Some(_), .. }
         | EventKind::Waiting => Level::INFO,
         EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
@@ -158,8 +159,11 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
             let services = aside.services().map(display);
             line!(INFO, { path = %path, generation, services }, "child waits for services that it depends on");
         }
-        EventKind::Parked { probe_in } => {
-            let (probe_in_ms, dependency) = (millis(*probe_in), aside.services().map(display));
+        EventKind::Parked { reason: Some(reason), .. } => {
+            line!(INFO, { path = %path, generation, reason = %one_line(reason) }, "child is parked by order");
+        }
+        EventKind::Parked { probe_in, reason: None } => {
+            let (probe_in_ms, dependency) = (probe_in.map(millis), aside.services().map(display));
             if level == Level::WARN {
                 line!(WARN, { path = %path, generation, probe_in_ms, dependency }, "child is parked");
             } else {

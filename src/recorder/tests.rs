@@ -151,7 +151,7 @@ fn failures_outlive_a_million_ordinary_starts() {
 fn an_outage_leaves_with_its_entry() {
     let recorder = Recorder::default();
     let child = Child::new(&recorder, "app/web");
-    let attempts = |number: u32| (number % 3 == 0).then_some(Outage { time: MS, attempts: number });
+    let attempts = |number: u32| number.is_multiple_of(3).then_some(Outage { time: MS, attempts: number });
     for number in 0..20_000 {
         child.has(MS, 1, &EventKind::Started { info: None, outage: attempts(number) });
     }

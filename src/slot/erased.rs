@@ -78,6 +78,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)>;
     /// Kills the present incarnation; `false` if there is none.
     fn kill(&self) -> bool;
+    /// Kills the incarnation of this generation, if it is the present one.
+    fn kill_generation(&self, generation: u64) -> KillOutcome;
     /// Whether code of one of these incarnations waits for the answer to a call that is queued or in hand here.
     fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool;
     /// Returns the present incarnation, as it can be stopped and killed.
@@ -102,6 +104,18 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Faults of experiments on its messages.
     #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     fn faulty(&self) -> &dyn Faulty;
+}
+
+/// Outcome of a kill that means one generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KillOutcome {
+    Killed,
+    /// That generation is over, and no other has come up.
+    NotRunning,
+    /// Another generation is the latest.
+    Replaced {
+        latest: u64,
+    },
 }
 
 /// Ownership of a slot by an incarnation, independent of the type of messages.

@@ -12,7 +12,7 @@ use crate::base::sync::lock;
 use crate::event::Outage;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
-use crate::slot::erased::{AnySlot, Control, Faulty, Ownership, Refused, SlotTree};
+use crate::slot::erased::{AnySlot, Control, Faulty, KillOutcome, Ownership, Refused, SlotTree};
 use crate::slot::kept::KeptInfo;
 use crate::slot::queue::Fall;
 use crate::slot::saves::Saves;
@@ -181,6 +181,29 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
             control.kill_by_others();
         }
         control.is_some()
+    }
+
+    fn kill_generation(&self, generation: u64) -> KillOutcome {
+        let control = {
+            let back = lock(&self.back);
+            let is_meant = match &back.control {
+                Some(Control::Signals(signals)) => signals.origin().generation == generation,
+                Some(Control::Supervisor(_)) => back.generation == generation && back.state == ServiceState::Up,
+                None => false,
+            };
+            if !is_meant && back.generation != generation {
+                return KillOutcome::Replaced { latest: back.generation };
+            }
+            back.control.clone().filter(|_| is_meant)
+        };
+        // The control is that of one incarnation: it does nothing if a later one has moved in since.
+        match control {
+            Some(control) => {
+                control.kill_by_others();
+                KillOutcome::Killed
+            }
+            None => KillOutcome::NotRunning,
+        }
     }
 
     fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool {

@@ -54,6 +54,7 @@ pub(crate) mod own_monitors;
 pub(crate) mod queue;
 pub(crate) mod room;
 pub(crate) mod rooms;
+pub(crate) mod said;
 pub(crate) mod saves;
 pub(crate) mod settings;
 pub(crate) mod signals;

@@ -28,11 +28,12 @@ pub enum ServiceState {
     Up,
     /// The last incarnation has ended, and the supervisors have not given the service up.
     Restarting,
-    /// The service is set aside until the next try. Its restart budget is used up, or a service that it depends on is
-    /// gone or parked.
+    /// The service is set aside. Its restart budget is used up, a service that it depends on is gone or parked, or an
+    /// order says so.
     Parked {
-        /// Time of the next try.
-        until: Instant,
+        /// Time of the next try. `None`: the service is parked by order, or the one that it waits for is. An order has to
+        /// revive that one.
+        until: Option<Instant>,
     },
     /// The service was terminated, ended cleanly or was not wanted. It may be started again.
     Down,

@@ -17,7 +17,7 @@ use crate::testing::ProbeMsg;
 async fn parked_refuses_until_its_time_and_gives_the_message_back() {
     let slot = Slot::new(Settings::default());
     let handle = Handle::new(slot.clone());
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Some(Instant::now() + Duration::from_secs(5));
     slot.close_as(ServiceState::Parked { until });
 
     let parked = Refusal::Parked { until };
@@ -43,7 +43,7 @@ async fn entering_parked_dead_letters_casts_and_returns_calls() {
     let handle = Handle::new(slot.clone());
     handle.cast(ProbeMsg::Note(1)).unwrap();
     let call = handle.call(ProbeMsg::Generation);
-    slot.close_as(ServiceState::Parked { until: Instant::now() });
+    slot.close_as(ServiceState::Parked { until: Some(Instant::now()) });
 
     assert!(matches!(call.await.unwrap_err(), CallError::NeverRan(_)));
     let books = handle.accounting();

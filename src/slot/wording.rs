@@ -1,20 +1,12 @@
-//! What a service says about its messages and its state, for operators.
+//! Words of a service about its messages and its state, for operators.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
-
-use crate::base::panics;
-use crate::base::sync::lock;
-use crate::slot::Slot;
-
-/// Longest text of a service about its state, in bytes. The rest is cut off.
-const DESCRIPTION_MAX: usize = 4096;
 
 /// Function of a service that speaks about a message: one pointer for both aspects, since each slot has it.
 pub(crate) type Wording<M> = fn(&M, Aspect) -> Option<Cow<'static, str>>;
 
-/// What a service is asked about a message.
+/// Question to a service about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aspect {
     /// Its name, a constant.
@@ -26,43 +18,6 @@ pub(crate) enum Aspect {
 /// Text of an incarnation about its state.
 #[derive(Debug, Clone)]
 pub(crate) struct Description {
-    generation: u64,
-    text: Arc<str>,
-}
-
-impl<M: Send + 'static> Slot<M> {
-    /// Sets the function of the service. Only the first call has an effect.
-    pub(crate) fn set_wording(&self, wording: Wording<M>) {
-        let _ = self.wording.set(wording);
-    }
-
-    /// Returns the label of a message. One that panics counts as none.
-    pub(super) fn label_of(&self, message: &M) -> Option<&'static str> {
-        let wording = self.wording.get()?;
-        match panics::catch(|| wording(message, Aspect::Label)).unwrap_or(None) {
-            Some(Cow::Borrowed(label)) => Some(label),
-            Some(Cow::Owned(_)) | None => None,
-        }
-    }
-
-    /// Describes a message, if its service does. A description that panics counts as none.
-    pub(super) fn describe_message(&self, message: &dyn Any) -> Option<String> {
-        let (wording, message) = (self.wording.get()?, message.downcast_ref::<M>()?);
-        panics::catch(|| wording(message, Aspect::Description)).unwrap_or(None).map(Cow::into_owned)
-    }
-
-    /// Keeps what an incarnation says about its state.
-    pub(crate) fn set_description(&self, generation: u64, text: &str) {
-        let end = (0..=text.len().min(DESCRIPTION_MAX)).rev().find(|end| text.is_char_boundary(*end));
-        let text = text[..end.unwrap_or(0)].into();
-        let before = lock(&self.back).losses().description.replace(Description { generation, text });
-        drop(before);
-    }
-
-    /// Returns what the present incarnation has said about its state.
-    pub(super) fn description(&self) -> Option<Arc<str>> {
-        let back = lock(&self.back);
-        let description = back.losses.as_ref()?.description.as_ref()?;
-        (description.generation == back.generation).then(|| description.text.clone())
-    }
+    pub(super) generation: u64,
+    pub(super) text: Arc<str>,
 }

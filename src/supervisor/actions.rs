@@ -66,7 +66,8 @@ impl Driver {
                 }
             }
             Action::Rest(child) => {
-                if let Some(entry) = self.children.get(&child) {
+                if let Some(entry) = self.children.get_mut(&child) {
+                    entry.enter(&self.shared.unwell);
                     let level = if entry.has_failed { Level::WARN } else { log::level(&EventKind::Down) };
                     let aside = || entry.last_exit.clone().map_or(Aside::Nothing, Aside::Ended);
                     self.shared.tell_at(level, entry.about(self.now), || entry.generation(), EventKind::Down, aside);
@@ -76,7 +77,7 @@ impl Driver {
             }
             Action::Park { child, until } => {
                 if let Some(entry) = self.children.get(&child) {
-                    let until = self.shared.clock.moment(until).into_std();
+                    let until = until.map(|until| self.shared.clock.moment(until).into_std());
                     self.shared.directory.close(&entry.path, ServiceState::Parked { until });
                 }
             }
@@ -88,6 +89,7 @@ impl Driver {
             Action::Forget(child) => {
                 self.dependency_watch.unwatch(child);
                 if let Some(mut entry) = self.children.remove(&child) {
+                    entry.leave(&self.shared.unwell);
                     entry.close_outdated();
                     self.supervisors -= usize::from(entry.kind.is_supervisor());
                     if let Some(completion) = entry.slot.completion() {
@@ -113,6 +115,7 @@ impl Driver {
                 if let Some(watch) = &self.plan.watch {
                     watch.up();
                 }
+                self.is_up = true;
                 self.plan.slot.life().supervise(&self.inbox, Supervision::IsUp);
                 if self.parent.is_tree() {
                     self.shared.record(&self.plan.path, &*self.plan.slot, HistoryKind::TreeUp);
@@ -135,7 +138,10 @@ impl Driver {
         self.plan.slot.life().supervise(&self.inbox, Supervision::Ends);
         self.shared.living.ends(&self.inbox);
         self.inbox.close();
-        self.children.values_mut().for_each(|entry| entry.close_outdated());
+        for entry in self.children.values_mut() {
+            entry.leave(&self.shared.unwell);
+            entry.close_outdated();
+        }
         for (_, pending) in std::mem::take(&mut self.orders) {
             self.give_back(pending.claims);
         }

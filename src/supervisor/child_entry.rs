@@ -15,6 +15,7 @@ use crate::supervisor::start_limits::Ticket;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::{Effective, Named};
 use crate::tree::shared::About;
+use crate::tree::unwell::{Place, Unwell};
 
 /// A child as the driver knows it. The machine has its spec.
 pub(crate) struct ChildEntry {
@@ -40,6 +41,8 @@ pub(crate) struct ChildEntry {
     pub(crate) was_killed: bool,
     /// Whether it was added at run time, and is lost with this supervisor (OTP rule 100).
     pub(crate) is_added: bool,
+    /// Its place among the children that are not up.
+    unwell: Option<Place>,
     rare: Option<Box<Rare>>,
 }
 
@@ -134,6 +137,7 @@ impl ChildEntry {
             asked_at: None,
             was_killed: false,
             is_added,
+            unwell: None,
             rare: None,
         })
     }
@@ -299,6 +303,20 @@ impl ChildEntry {
     /// The child as events are about it.
     pub(crate) fn about(&self, now: Duration) -> About<'_> {
         About { path: &self.path, slot: Some(&*self.slot), now }
+    }
+
+    /// Enters it among the children that are not up.
+    pub(super) fn enter(&mut self, unwell: &Unwell) {
+        if self.unwell.is_none() {
+            self.unwell = unwell.enter(&self.path);
+        }
+    }
+
+    /// Takes it out from among the children that are not up.
+    pub(super) fn leave(&mut self, unwell: &Unwell) {
+        if let Some(place) = self.unwell.take() {
+            unwell.leave(place);
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {

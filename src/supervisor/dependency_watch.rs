@@ -184,7 +184,7 @@ fn outlook(shared: &Shared, slot: &dyn AnySlot, ServiceStatus { state, ready, ge
         ServiceState::Waiting | ServiceState::Starting | ServiceState::Up | ServiceState::Restarting => {
             Prospect::MayCome
         }
-        ServiceState::Parked { until } => Prospect::Parked { until: shared.clock.time_of(until) },
+        ServiceState::Parked { until } => Prospect::Parked { until: until.map(|until| shared.clock.time_of(until)) },
         ServiceState::Down | ServiceState::Gone => Prospect::Gone,
     };
     let completion = slot.completion().filter(|_| prospect != Prospect::Ready);

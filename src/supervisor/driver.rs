@@ -66,6 +66,8 @@ pub(crate) struct Driver {
     pub(super) gave_up: Option<Arc<GaveUp>>,
     /// The first significant child that ended by a fault and was not restarted.
     pub(super) significant_fault: Option<Arc<GaveUp>>,
+    /// Whether the supervisor has come up.
+    pub(super) is_up: bool,
     /// Whether the supervisor is being killed, and its children with it.
     pub(super) is_killed: bool,
     pub(super) oath: Oath,
@@ -100,6 +102,7 @@ impl Driver {
             panic: None,
             gave_up: None,
             significant_fault: None,
+            is_up: false,
             is_killed: false,
             oath: Oath::default(),
         };

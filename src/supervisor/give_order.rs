@@ -24,6 +24,8 @@ use crate::tree::shared::caller_within;
 /// An order on its way to a supervisor.
 pub(crate) struct Ordered {
     pub(crate) order: Order,
+    /// The generation of the child that the order is about, if it is about one.
+    pub(crate) meant: Option<u64>,
     /// The children that the order describes.
     pub(crate) planned: Vec<Planned>,
     pub(crate) finish: Finish,
@@ -86,25 +88,45 @@ impl SupervisorHandle {
         planned: Vec<Planned>,
         answer: impl FnOnce(&mut Driver, Answer) -> T + Send + 'static,
     ) -> Result<T, ManageError> {
-        let about = match &order {
-            Order::StartChild(spec) => Some(spec.id().to_owned()),
-            Order::TerminateChild(id)
-            | Order::RestartChild(id)
-            | Order::DeleteChild(id)
-            | Order::Revive(id)
-            | Order::RenewChild { id, .. } => Some(id.to_string()),
-            Order::Reconfigure(..) | Order::Limit { .. } | Order::Adjust(_) | Order::Read => None,
-        };
+        self.order_about(None, order, planned, answer).await
+    }
+
+    /// Gives an order about this generation of its child, if it is about one, and waits for its answer.
+    pub(super) async fn order_about<T: Send + 'static>(
+        &self,
+        meant: Option<u64>,
+        order: Order,
+        planned: Vec<Planned>,
+        answer: impl FnOnce(&mut Driver, Answer) -> T + Send + 'static,
+    ) -> Result<T, ManageError> {
+        let about = order.child().map(str::to_owned);
         if matches!(
             order,
-            Order::StartChild(_) | Order::TerminateChild(_) | Order::RestartChild(_) | Order::RenewChild { .. }
+            Order::StartChild(_)
+                | Order::TerminateChild(_)
+                | Order::RestartChild(_)
+                | Order::RenewChild { .. }
+                | Order::Park { .. }
         ) {
             self.refuse_own_boot()?;
         }
         let answered =
             |driver: &mut Driver, result: Result<Answer, _>, _| result.map(|outcome| answer(driver, outcome));
-        let given = self.give(order, planned, answered).await?;
-        given.map_err(|error| self.error(error, about.as_deref().unwrap_or_default()))
+        let given = self.give_about(meant, order, planned, answered).await?;
+        let name = about.unwrap_or_default();
+        given.map_err(|error| match (error, meant) {
+            (OrderError::Replaced, Some(meant)) => self.replaced(&name, meant),
+            (error, _) => self.error(error, &name),
+        })
+    }
+
+    /// The refusal of an order about a generation that is over.
+    fn replaced(&self, name: &str, meant: u64) -> ManageError {
+        let path = self.child_path(name);
+        match self.shared.directory.get(&path) {
+            Some(listed) => ManageError::Replaced { path, meant, latest: listed.slot.status().generation },
+            None => ManageError::NotFound { path },
+        }
     }
 
     /// Hands an order over, and waits for what `answered` makes of the answer in the supervisor. It is also given the
@@ -115,12 +137,22 @@ impl SupervisorHandle {
         planned: Vec<Planned>,
         answered: impl FnOnce(&mut Driver, Result<Answer, OrderError>, Vec<Planned>) -> T + Send + 'static,
     ) -> Result<T, NotRunning> {
+        self.give_about(None, order, planned, answered).await
+    }
+
+    async fn give_about<T: Send + 'static>(
+        &self,
+        meant: Option<u64>,
+        order: Order,
+        planned: Vec<Planned>,
+        answered: impl FnOnce(&mut Driver, Result<Answer, OrderError>, Vec<Planned>) -> T + Send + 'static,
+    ) -> Result<T, NotRunning> {
         let (reply, replied) = oneshot::channel();
         let finish: Finish = Box::new(move |driver, result, planned| {
             // The caller may have stopped waiting for the answer.
             let _ = reply.send(answered(driver, result, planned));
         });
-        self.push(Fact::Order(Box::new(Ordered { order, planned, finish })))?;
+        self.push(Fact::Order(Box::new(Ordered { order, meant, planned, finish })))?;
         replied.await.map_err(|_| self.over())
     }
 
@@ -129,7 +161,7 @@ impl SupervisorHandle {
         let order = Order::TerminateChild(name.into());
         let finish: Finish = Box::new(|_, _, _| ());
         // If the supervisor is over, so is the child.
-        let _ = self.push(Fact::Order(Box::new(Ordered { order, planned: Vec::new(), finish })));
+        let _ = self.push(Fact::Order(Box::new(Ordered { order, meant: None, planned: Vec::new(), finish })));
     }
 
     /// Refuses an order that would deadlock. The supervisor carries it out after its boot, and the boot waits for the

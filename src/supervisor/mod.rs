@@ -2,6 +2,8 @@
 
 pub(crate) mod actions;
 pub(crate) mod actor;
+#[allow(dead_code, reason = "only the admin source calls it, and it is a feature")]
+pub(crate) mod acts;
 mod check_order;
 pub(crate) mod child_entry;
 pub(crate) mod configure;
@@ -19,11 +21,13 @@ pub(crate) mod give_order;
 mod handover;
 mod lookup;
 pub(crate) mod manage;
+mod meant;
 pub(crate) mod observer;
 mod orders;
 pub(crate) mod outcome;
 mod overdue;
 pub(crate) mod parent;
+mod park;
 pub(crate) mod partitioned;
 pub(crate) mod partitions;
 pub(crate) mod plan;

@@ -27,9 +27,14 @@ const PORTION: usize = 256;
 
 impl Driver {
     /// Hands an order to the machine, which answers with an action.
-    pub(super) fn order(&mut self, Ordered { order, planned, finish }: Ordered, now: Duration) {
+    pub(super) fn order(&mut self, Ordered { order, meant, planned, finish }: Ordered, now: Duration) {
         self.orders_given += 1;
         let call = OrderId(self.orders_given);
+        let Ok(order) = self.about_generation(order, meant) else {
+            // The machine has not seen this order, and will not answer it.
+            self.testify(&Saying::Deed(&Action::Answer { call, result: Err(OrderError::Replaced) }), now);
+            return finish(self, Err(OrderError::Replaced), planned);
+        };
         let order = self.configured_order(order, &planned);
         let edges = self.edges(&order, &planned);
         let claims = edges.iter().map(|(path, _)| path.clone()).collect();
@@ -55,6 +60,9 @@ impl Driver {
             | Order::Adjust(_)
             | Order::Revive(_)
             | Order::RenewChild { .. }
+            | Order::Park { .. }
+            // Only orders about children that are there mean a life of theirs.
+            | Order::Meant { .. }
             | Order::Read => &[],
         };
         // Most children depend on nothing, and have their paths already.
@@ -116,6 +124,9 @@ impl Driver {
         let is_at_rest = self.machine.outlook(child).is_some_and(|outlook| outlook.prospect == Prospect::Gone);
         if is_at_rest {
             self.shared.directory.close(&planned.path, ServiceState::Down);
+            if let Some(entry) = self.children.get_mut(&child) {
+                entry.enter(&self.shared.unwell);
+            }
         }
         self.heed_stop_order_anew();
         self.prepare(child);

@@ -56,6 +56,7 @@ impl Driver {
         let mut is_unready = false;
         if let EventKind::Started { info, outage } = &mut kind {
             entry.set_info(info.clone());
+            entry.leave(&self.shared.unwell);
             *outage = entry.slot.rose();
             let says_so =
                 |spec: &ChildSpec| spec.own_policy().and_then(|policy| policy.readiness) == Some(Readiness::WhenSaid);
@@ -67,6 +68,7 @@ impl Driver {
             if !is_as_ordered && (exit.is_abnormal() || is_start) {
                 entry.slot.fell(is_start);
             }
+            entry.enter(&self.shared.unwell);
             entry.ended(exit.clone());
             entry.control = None;
             entry.close_outdated();
@@ -143,12 +145,13 @@ impl Driver {
             Report::DependencyGone { child, name, then } => {
                 (child, EventKind::DependencyGone { dependency: path_of(&self.plan.path, &name), then })
             }
-            Report::Parked { child, until, services: names } => {
+            Report::Parked { child, until, services: names, reason } => {
                 services = names;
-                if let Some(entry) = self.children.get(&child) {
+                // A child that an order has parked did not fail.
+                if let Some(entry) = self.children.get(&child).filter(|_| reason.is_none()) {
                     entry.slot.fell(false);
                 }
-                (child, EventKind::Parked { probe_in: self.time_until(until) })
+                (child, EventKind::Parked { probe_in: until.map(|until| self.time_until(until)), reason })
             }
             Report::GivenUp { child, exit, reason } => {
                 let Some(why) = self.link(child, exit, reason, false) else { return };
@@ -166,6 +169,9 @@ impl Driver {
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
         };
         let Some(entry) = self.children.get_mut(&child) else { return };
+        if matches!(kind, EventKind::Waiting | EventKind::Parked { .. }) {
+            entry.enter(&self.shared.unwell);
+        }
         // The line about such an event has said that the child failed.
         entry.has_failed &= !matches!(
             kind,

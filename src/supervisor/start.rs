@@ -39,6 +39,10 @@ impl Driver {
         let entry = self.children.get_mut(&attempt.child())?;
         (entry.asked_at, entry.was_killed) = (None, false);
         entry.control = None;
+        // A reader finds the children of a supervisor that is not up without this.
+        if self.is_up {
+            entry.enter(&self.shared.unwell);
+        }
         entry.set_blame(None);
         entry.set_given_up(None);
         self.shared.directory.begins(&entry.path);
@@ -133,6 +137,7 @@ impl Driver {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         // Its start may never end, and others wait for its place.
         entry.set_ticket(None);
+        entry.enter(&self.shared.unwell);
         entry.ended(entry.verdict(Exit::Killed));
         entry.slot.fell(false);
         entry.set_gave_up(None);

@@ -91,7 +91,7 @@ impl SupervisorHandle {
                 Err(error) => Err(StartChildError::of(supervisor.error(error, name_of(&path)))),
             });
         });
-        Fact::Order(Box::new(Ordered { order, planned: vec![planned], finish }))
+        Fact::Order(Box::new(Ordered { order, meant: None, planned: vec![planned], finish }))
     }
 
     /// The outcomes of the children. Orders without an answer were dropped with the supervisor.

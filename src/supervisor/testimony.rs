@@ -91,32 +91,30 @@ impl Driver {
             Fact::Abandon => return self.say(now, Seen::ToEnd { by_force: true, at_once: true }),
             Fact::Order(order) => {
                 let Some(ordered) = Ordered::lent(&**order) else { return };
-                let id = match &ordered.order {
+                match &ordered.order {
                     Order::Read => return,
-                    Order::StartChild(spec) => Some(spec.id()),
-                    Order::TerminateChild(id)
-                    | Order::RestartChild(id)
-                    | Order::DeleteChild(id)
-                    | Order::Revive(id)
-                    | Order::RenewChild { id, .. } => Some(&**id),
                     Order::Reconfigure(flags, _) => {
                         (self.oath.flags, self.oath.intensity) = (Some(*flags), Some(flags.intensity));
-                        None
                     }
-                    Order::Limit { intensity, .. } => {
-                        self.oath.intensity = Some(*intensity);
-                        None
-                    }
+                    Order::Limit { intensity, .. } => self.oath.intensity = Some(*intensity),
                     Order::Adjust(adjustment) => {
                         self.oath.intensity = adjustment.intensity.or(self.oath.intensity);
-                        None
                     }
-                };
-                let path = id.map(|id| Arc::from(format!("{}/{id}", self.plan.path)));
+                    Order::StartChild(_)
+                    | Order::TerminateChild(_)
+                    | Order::RestartChild(_)
+                    | Order::DeleteChild(_)
+                    | Order::Revive(_)
+                    | Order::RenewChild { .. }
+                    | Order::Park { .. }
+                    | Order::Meant { .. } => {}
+                }
+                let is_park = matches!(ordered.order, Order::Park { .. });
+                let path = ordered.order.child().map(|id| Arc::from(format!("{}/{id}", self.plan.path)));
                 self.oath.is_stale |= path.is_none();
                 self.oath.is_ordered |= path.is_none();
                 // The number that the order will get when it is handed over.
-                return self.say(now, Seen::Ordered { call: self.orders_given + 1, path });
+                return self.say(now, Seen::Ordered { call: self.orders_given + 1, path, is_park });
             }
             Fact::Admitted(_)
             | Fact::Failing { .. }
@@ -148,9 +146,9 @@ impl Driver {
                 });
                 return adopted.into_iter().for_each(|seen| self.say(now, seen));
             }
-            Action::Answer { call: OrderId(call), .. } => {
+            Action::Answer { call: OrderId(call), result } => {
                 self.oath.is_stale |= self.oath.is_ordered;
-                return self.say(now, Seen::Answered { call: *call });
+                return self.say(now, Seen::Answered { call: *call, is_done: result.is_ok() });
             }
             Action::Up => return self.say(now, Seen::Up),
             // A report states these in their place.
@@ -223,7 +221,8 @@ fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
         Report::TooManyFailures { child, .. } => (*child, What::TooManyFailures),
         Report::KeptSetAside { child, then: KeptThen::Park(_), .. } => (*child, What::KeptSetAside),
         Report::KeptSetAside { .. } => return None,
-        Report::Parked { child, until, services } if services.is_empty() => {
+        Report::Parked { child, reason: Some(_), .. } => (*child, What::ParkedByOrder),
+        Report::Parked { child, until: Some(until), services, .. } if services.is_empty() => {
             (*child, What::Parked(until.saturating_sub(now)))
         }
         Report::Parked { child, .. } => (*child, What::Blocked),

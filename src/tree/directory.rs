@@ -246,6 +246,19 @@ impl Directory {
         self.paths.under(path)
     }
 
+    /// Returns the first children behind `after`, in the order of the tree, of those at `top` and below it: see
+    /// [`Paths::page`].
+    #[allow(dead_code, reason = "only the admin source reads pages, and it is a feature")]
+    pub(crate) fn page(&self, top: &str, after: Option<&str>, max: usize) -> Vec<(Arc<str>, Listed)> {
+        self.paths.page(top, after, max)
+    }
+
+    /// Number of children.
+    #[allow(dead_code, reason = "only the admin source counts them, and it is a feature")]
+    pub(crate) fn len(&self) -> usize {
+        self.paths.len()
+    }
+
     /// Puts a child and everything below it into a state in which nothing is accepted. Returns them, leaves first.
     pub(crate) fn close(&self, path: &str, state: ServiceState) -> Vec<(Arc<str>, Listed)> {
         // The walk includes what is below a child that is no supervisor: it may have been one in an earlier

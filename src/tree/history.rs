@@ -84,3 +84,67 @@ impl Shared {
         History::new(root, copied, listed, self.clock.now(), self.clock.boot())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::Mutex;
+
+    use tracing_subscriber::fmt;
+
+    use super::*;
+    use crate::base::sync::lock;
+    use crate::event::act::{ActKind, ActOutcome};
+    use crate::testing::Journal;
+    use crate::{HistoryState, Supervisor};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            lock(&self.0).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_act_is_an_event_a_line_in_the_log_and_an_entry() {
+        let tree = Supervisor::one_for_one("app").child(Journal::new().probe("web")).start().await.unwrap();
+        let (mut events, lines) = (tree.events(), Lines::default());
+        let act = Act {
+            kind: ActKind::Kill,
+            by: "uid 0".into(),
+            reason: "it\u{1b}[2J leaks".into(),
+            generation: Some(4),
+            outcome: ActOutcome::Refused("already replaced".into()),
+        };
+        let writer = lines.clone();
+        let subscriber = fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for path in ["app/web", "app", "app/nothing"] {
+                tree.shared.note_act(&path.into(), act.clone());
+            }
+        });
+
+        for (path, generation) in [("app/web", 1), ("app", 1), ("app/nothing", 0)] {
+            let event = events.try_next().unwrap().unwrap();
+            assert_eq!((&*event.path, event.generation), (path, generation));
+            let EventKind::Acted { act: told } = event.kind else { panic!("{event}") };
+            assert_eq!(*told, act);
+        }
+        let history = tree.history();
+        let entry = history.of("app/web").next_back().unwrap();
+        assert_eq!((entry.kind.word(), entry.before, entry.after()), ("acted", HistoryState::Up, HistoryState::Up));
+        let lines = String::from_utf8(lock(&lines.0).clone()).unwrap();
+        let said = "INFO regrow: an operator acted path=app/web generation=1 act=kill by=uid 0 reason=it\\u{1b}[2J leaks \
+                    outcome=refused: already replaced meant=4";
+        assert!(lines.lines().next().is_some_and(|line| line.ends_with(said)), "{lines}");
+        assert_eq!(lines.lines().count(), 3);
+        assert_eq!(history.at(history.now).unwrap().len(), 2, "an act on nothing brings no child");
+        tree.shutdown().await;
+    }
+}

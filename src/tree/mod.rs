@@ -10,6 +10,7 @@ pub(crate) mod ending;
 pub(crate) mod history;
 pub(crate) mod in_force;
 pub(crate) mod inject;
+mod lists;
 pub(crate) mod living;
 pub(crate) mod lookup;
 pub(crate) mod open_calls;
@@ -23,10 +24,12 @@ pub(crate) mod required;
 pub(crate) mod root;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
+mod siblings;
 #[allow(dead_code, reason = "only the judge of an experiment reads them")]
 pub(crate) mod statements;
 pub(crate) mod stop_order;
 pub(crate) mod tables;
+pub(crate) mod unwell;
 pub(crate) mod why;
 
 use std::fmt;
@@ -39,6 +42,7 @@ use crate::error::not_running::NotRunning;
 use crate::event::Events;
 use crate::handle::Handle;
 use crate::log::line;
+use crate::slot::erased::KillOutcome;
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::slot::status::ServiceStatus;
@@ -266,6 +270,37 @@ impl Directory {
         };
         if listed.slot.kill() { Ok(()) } else { Err(NotRunning { path: path.into() }.into()) }
     }
+
+    /// Kills the child of any kind with this path, if this is its present generation. A generation that came up since is
+    /// not hit, however short the time. See [`Tree::kill`].
+    ///
+    /// ```
+    /// use regrow::testing::{Journal, ProbeMsg};
+    /// use regrow::{KillError, Supervisor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let tree = Supervisor::one_for_one("app").child(Journal::new().probe("web")).start().await?;
+    /// let outdated = tree.directory().kill_generation("app/web", 7).unwrap_err();
+    /// assert_eq!(outdated, KillError::Replaced { path: "app/web".into(), meant: 7, latest: 1 });
+    /// tree.directory().kill_generation("app/web", 1)?;
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Nothing has this path, the child is not running, or another generation is its latest.
+    pub fn kill_generation(&self, path: &str, generation: u64) -> Result<(), KillError> {
+        let Some(listed) = self.shared.directory.get(path) else {
+            return Err(KillError::NotFound { path: path.into() });
+        };
+        match listed.slot.kill_generation(generation) {
+            KillOutcome::Killed => Ok(()),
+            KillOutcome::NotRunning => Err(NotRunning { path: path.into() }.into()),
+            KillOutcome::Replaced { latest } => {
+                Err(KillError::Replaced { path: path.into(), meant: generation, latest })
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Directory {
@@ -285,6 +320,15 @@ pub enum KillError {
     },
     /// The child is between two lives, not started yet, or over.
     NotRunning(NotRunning),
+    /// The generation that was meant is not the latest.
+    Replaced {
+        /// The child.
+        path: Arc<str>,
+        /// The generation that was meant.
+        meant: u64,
+        /// The latest generation that came up.
+        latest: u64,
+    },
 }
 
 impl From<NotRunning> for KillError {
@@ -298,6 +342,9 @@ impl fmt::Display for KillError {
         match self {
             Self::NotFound { path } => write!(f, "nothing is named `{path}` in this tree"),
             Self::NotRunning(error) => error.fmt(f),
+            Self::Replaced { path, meant, latest } => {
+                write!(f, "`{path}` is already replaced: generation {meant} was meant, {latest} is the latest")
+            }
         }
     }
 }

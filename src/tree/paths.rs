@@ -1,20 +1,25 @@
-//! The listed paths, and for each the paths below it: a subtree is found without a look at the rest of the tree.
+//! The listed paths, and for each the paths below it, in order: a subtree is found without a look at the rest of the
+//! tree, and a long list is read a slice at a time.
 //!
 //! A look-up of one path takes the lock of one shard and no other. So look-ups of different names on different cores
 //! share no cache line. A change of the listed paths also holds the lock of the lists. So does a reader that must see
 //! several paths as of one moment.
 //!
+//! The order of a tree: a path comes before those below it, and these come before the next path of its own level.
+//! Paths of one level are in the order of their names.
+//!
 //! Invariants:
 //! 1. Every listed path is in the list of the path above it, so that it is found from there.
-//! 2. A path that is removed stays in that list for a while. When half of a list may be stale, the list is cleared. So
-//!    each removal pays for a few looks, whatever the number of paths.
-//! 3. The order of locking is: the lists, then a shard, one shard at a time. A listed value is dropped under none of
+//! 2. The order of locking is: the lists, then a shard, one shard at a time. A listed value is dropped under none of
 //!    these locks.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::base::name::is_within;
 use crate::base::thrift;
+use crate::tree::lists::Lists;
+use crate::tree::siblings::{self, Siblings};
 
 /// Number of shards: a power of two.
 const SHARDS: usize = 16;
@@ -23,38 +28,17 @@ const SHARDS: usize = 16;
 pub(crate) struct Paths<T> {
     shards: [Shard<T>; SHARDS],
     /// For each path, those below it.
-    below: RwLock<Lists>,
-    /// Number of paths that were looked at to find others.
-    #[cfg(test)]
-    looks: std::sync::atomic::AtomicUsize,
+    lists: RwLock<Lists>,
 }
 
 /// A shard on cache lines that it shares with no other.
 #[repr(align(128))]
 struct Shard<T>(RwLock<HashMap<Arc<str>, T>>);
 
-type Lists = HashMap<Arc<str>, Below>;
-
-#[derive(Default)]
-struct Below {
-    /// The paths below. Some may be stale, and some may be there twice because they were stale.
-    paths: Vec<Arc<str>>,
-    removed: usize,
-}
-
 impl<T> Default for Paths<T> {
     fn default() -> Self {
-        Self {
-            shards: std::array::from_fn(|_| Shard(RwLock::default())),
-            below: RwLock::default(),
-            #[cfg(test)]
-            looks: Default::default(),
-        }
+        Self { shards: std::array::from_fn(|_| Shard(RwLock::default())), lists: RwLock::default() }
     }
-}
-
-fn above(path: &str) -> Option<&str> {
-    path.rsplit_once('/').map(|(above, _)| above)
 }
 
 impl<T> Paths<T> {
@@ -74,11 +58,11 @@ impl<T> Paths<T> {
     }
 
     fn lists(&self) -> RwLockReadGuard<'_, Lists> {
-        self.below.read().unwrap_or_else(PoisonError::into_inner)
+        self.lists.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lists_to_change(&self) -> RwLockWriteGuard<'_, Lists> {
-        self.below.write().unwrap_or_else(PoisonError::into_inner)
+        self.lists.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes room for this many more paths.
@@ -94,11 +78,8 @@ impl<T> Paths<T> {
     pub(crate) fn insert(&self, path: &Arc<str>, what: T) -> Option<T> {
         let mut lists = self.lists_to_change();
         let before = self.write(path).insert(path.clone(), what);
-        if let (None, Some(above)) = (&before, above(path)) {
-            match lists.get_mut(above) {
-                Some(below) => below.paths.push(path.clone()),
-                None => drop(lists.insert(above.into(), Below { paths: vec![path.clone()], removed: 0 })),
-            }
+        if before.is_none() {
+            lists.add(path, |path| self.contains(path));
         }
         before
     }
@@ -106,44 +87,15 @@ impl<T> Paths<T> {
     /// Removes and returns the value at this path, if it is the one that `is_meant` accepts.
     pub(crate) fn remove_if(&self, path: &str, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
         let mut lists = self.lists_to_change();
-        let gone = {
+        let (path, gone) = {
             let mut shard = self.write(path);
             shard.get(path).filter(|what| is_meant(what))?;
-            let gone = shard.remove(path);
+            let gone = shard.remove_entry(path);
             thrift::give_back(&mut shard);
-            gone
+            gone?
         };
-        self.note_removed(&mut lists, path);
-        gone
-    }
-
-    /// Notes a removed path, and clears lists that may be stale by half (invariant 2).
-    fn note_removed(&self, lists: &mut Lists, mut path: &str) {
-        while let Some(up) = above(path)
-            && let Some(below) = lists.get_mut(up)
-        {
-            below.removed += 1;
-            if 2 * below.removed < below.paths.len() {
-                return;
-            }
-            let mut paths = std::mem::take(&mut below.paths);
-            self.look(paths.len());
-            paths.sort_unstable();
-            paths.dedup();
-            // A path that is gone stays if others are below it, which must still be found.
-            paths.retain(|path| self.contains(path) || lists.contains_key(path));
-            if !paths.is_empty() {
-                paths.shrink_to(2 * paths.len());
-                lists.insert(up.into(), Below { paths, removed: 0 });
-                return;
-            }
-            lists.remove(up);
-            thrift::give_back(lists);
-            if self.contains(up) {
-                return;
-            }
-            path = up;
-        }
+        lists.remove(&path, |path| self.contains(path));
+        Some(gone)
     }
 
     pub(crate) fn contains(&self, path: &str) -> bool {
@@ -154,32 +106,22 @@ impl<T> Paths<T> {
         self.shards.iter().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    /// The paths one level below this one.
+    /// The paths one level below this one, in order.
     pub(crate) fn just_below(&self, path: &str, max: usize) -> Option<Vec<Arc<str>>> {
         let lists = self.lists();
-        let below = lists.get(path).map_or(&[][..], |below| &below.paths);
+        let Some(below) = lists.get(path) else { return Some(Vec::new()) };
         (below.len() <= max).then(|| below.iter().filter(|path| self.contains(path)).cloned().collect())
     }
 
     /// The first path that ends with `path`, below some other one.
     pub(crate) fn longer(&self, path: &str) -> Option<Arc<str>> {
         let lists = self.lists();
-        self.look(lists.len());
         let longer = |above: &Arc<str>| {
             let longer = format!("{above}/{path}");
             self.read(&longer).get_key_value(&*longer).map(|(path, _)| path.clone())
         };
-        lists.keys().filter_map(longer).min()
+        lists.parents().filter_map(longer).min()
     }
-
-    #[cfg(test)]
-    fn look(&self, paths: usize) {
-        self.looks.fetch_add(paths, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    #[cfg(not(test))]
-    #[expect(clippy::unused_self, reason = "only tests count")]
-    fn look(&self, _: usize) {}
 }
 
 impl<T: Clone> Paths<T> {
@@ -208,9 +150,8 @@ impl<T: Clone> Paths<T> {
         let lists = self.lists();
         let mut found = Vec::from_iter(self.get_listed(path));
         let mut left = Vec::from_iter(lists.get(path));
-        while let Some(Below { paths, .. }) = left.pop() {
-            self.look(paths.len());
-            for path in paths {
+        while let Some(siblings) = left.pop() {
+            for path in siblings.all() {
                 found.extend(self.get_listed(path));
                 // None for a leaf, which is most of them.
                 left.extend(lists.get(path));
@@ -218,9 +159,57 @@ impl<T: Clone> Paths<T> {
         }
         drop(lists);
         found.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
-        found.dedup_by(|(a, _), (b, _)| a == b);
         found
     }
+
+    /// Returns the first values behind `after`, in the order of the tree, of those at `top` and below it. `after` need
+    /// not be listed any more. Without it the first value is that at `top`.
+    ///
+    /// The lock of the lists is held meanwhile, so `max` is to be small. A reader of a long list asks again, from the
+    /// last path that it got: what is listed all the time is returned exactly once.
+    pub(crate) fn page(&self, top: &str, after: Option<&str>, max: usize) -> Vec<(Arc<str>, T)> {
+        let mut page = Vec::with_capacity(max);
+        let lists = self.lists();
+        let mut levels = match after {
+            None => {
+                page.extend(self.get_listed(top).filter(|_| max > 0));
+                Vec::from_iter(lists.get(top).map(Siblings::iter))
+            }
+            Some(after) => levels_behind(&lists, top, after),
+        };
+        while page.len() < max
+            && let Some(level) = levels.last_mut()
+        {
+            match level.next() {
+                None => drop(levels.pop()),
+                Some(path) => {
+                    page.extend(self.get_listed(path));
+                    // None for a leaf, which is most of them.
+                    levels.extend(lists.get(path).map(Siblings::iter));
+                }
+            }
+        }
+        page
+    }
+}
+
+/// Returns, for each level from that below `top` on, what comes behind `after`.
+fn levels_behind<'a>(lists: &'a Lists, top: &str, after: &str) -> Vec<siblings::Iter<'a>> {
+    let mut levels = Vec::new();
+    if !is_within(after, top) {
+        return levels;
+    }
+    let mut upper = top;
+    for (end, _) in after[top.len()..].match_indices('/').skip(1) {
+        let path = &after[..top.len() + end];
+        levels.extend(lists.get(upper).map(|siblings| siblings.after(path)));
+        upper = path;
+    }
+    if after != top {
+        levels.extend(lists.get(upper).map(|siblings| siblings.after(after)));
+    }
+    levels.extend(lists.get(after).map(Siblings::iter));
+    levels
 }
 
 /// The last name of a path: that of a child, as its supervisor knows it.
@@ -237,8 +226,8 @@ pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
 mod tests {
     use super::*;
 
-    fn looks_of(paths: &Paths<()>) -> usize {
-        paths.looks.load(std::sync::atomic::Ordering::Relaxed)
+    fn is_empty(paths: &Paths<()>) -> bool {
+        paths.lists().is_empty() && paths.len() == 0
     }
 
     fn insert(paths: &Paths<()>, path: &str) {
@@ -257,7 +246,6 @@ mod tests {
         }
         assert_eq!(under(&paths, "app/a"), ["app/a/x/y", "app/a/x", "app/a"]);
         assert_eq!(under(&paths, "app").len(), 6);
-        // A path that came again may be in the list twice.
         paths.remove_if("app/b", |()| true);
         insert(&paths, "app/b");
         assert_eq!(under(&paths, "app").len(), 6);
@@ -268,7 +256,7 @@ mod tests {
         for path in ["app/b", "app/ab", "app/a/x/y", "app"] {
             paths.remove_if(path, |()| true);
         }
-        assert!(paths.lists().is_empty() && paths.len() == 0);
+        assert!(is_empty(&paths));
     }
 
     #[test]
@@ -280,37 +268,102 @@ mod tests {
         assert_eq!(paths.longer("b"), None);
     }
 
-    // Found by reading: each end of a subtree looked at every path of the tree.
-    #[test]
-    fn subtrees_that_come_and_go_cost_the_same_beside_few_others_and_beside_many() {
-        let looks = |others: usize| {
-            let paths = Paths::default();
-            (0..others).for_each(|number| insert(&paths, &format!("app/pool/{number}")));
-            let before = looks_of(&paths);
-            for number in 0..1000 {
-                let sub = format!("app/sub{number}");
-                insert(&paths, &sub);
-                (0..10).for_each(|leaf| insert(&paths, &format!("{sub}/{leaf}")));
-                for path in under(&paths, &sub) {
-                    paths.remove_if(&path, |()| true);
-                }
+    fn all_of(paths: &Paths<()>, top: &str, slice: usize) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        loop {
+            let page = paths.page(top, all.last().map(String::as_str), slice);
+            if page.is_empty() {
+                return all;
             }
-            looks_of(&paths) - before
-        };
-        assert_eq!(looks(100_000), looks(100));
-        assert!(looks(0) < 100_000, "{}", looks(0));
+            all.extend(page.into_iter().map(|(path, ())| path.to_string()));
+        }
     }
 
-    // The list of what is below a path is cleared when half of it is stale, and not at each removal.
+    /// Sorts paths in the order of a tree: names are compared one after the other.
+    fn in_order(paths: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut paths = Vec::from_iter(paths);
+        paths.sort_by(|a, b| a.split('/').cmp(b.split('/')));
+        paths
+    }
+
     #[test]
-    fn a_removal_costs_a_few_looks_however_many_paths_there_are() {
-        for others in [1_000, 100_000] {
-            let paths = Paths::default();
-            (0..others).for_each(|number| insert(&paths, &format!("app/pool/{number}")));
-            for number in 0..others {
-                paths.remove_if(&format!("app/pool/{number}"), |()| true);
-            }
-            assert!(looks_of(&paths) < 5 * others, "{}", looks_of(&paths));
+    fn pages_follow_the_order_of_the_tree() {
+        let paths = Paths::default();
+        // As texts, `a-b` and `a b` come before `a/x`. The name that ends with a zero byte comes right after `a`.
+        let order =
+            ["app", "app/a", "app/a/x", "app/a/x/y", "app/a\0", "app/a b", "app/a-b", "app/ab", "app/abcdefghi"];
+        order.iter().rev().for_each(|path| insert(&paths, path));
+        for slice in 1..=order.len() {
+            assert_eq!(all_of(&paths, "app", slice), order, "{slice}");
         }
+        assert_eq!(all_of(&paths, "app/a", 2), ["app/a", "app/a/x", "app/a/x/y"]);
+        assert_eq!(all_of(&paths, "app/nothing", 2), [""; 0]);
+        // What lies behind a path that is gone, and behind one that never was.
+        paths.remove_if("app/a/x", |()| true);
+        assert_eq!(paths.page("app", Some("app/a/x"), 1)[0].0, "app/a/x/y".into());
+        assert_eq!(paths.page("app", Some("app/a/z/z"), 1)[0].0, "app/a\0".into());
+        assert_eq!(paths.page("app/a", Some("app/b"), 9), []);
+        assert_eq!(paths.page("app", None, 0), []);
+    }
+
+    // Children come and go between two slices. What is there all the time comes exactly once, and all comes in order.
+    #[test]
+    fn a_reader_of_slices_misses_nothing_that_stays_and_sees_nothing_twice() {
+        for seed in 0..300 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let any = |rng: &mut fastrand::Rng| {
+                let names = ["a", "b", "aa", "a-b", "prefix01", "prefix01-long", "prefix01-longer"];
+                (0..rng.usize(0..4)).fold("app".to_owned(), |path, _| path + "/" + names[rng.usize(..names.len())])
+            };
+            let paths = Paths::default();
+            let mut model = std::collections::BTreeSet::new();
+            let mut change = |paths: &Paths<()>, rng: &mut fastrand::Rng, touched: &mut Vec<String>| {
+                let path = any(rng);
+                if rng.bool() {
+                    insert(paths, &path);
+                    model.insert(path.clone());
+                } else {
+                    assert_eq!(paths.remove_if(&path, |()| true).is_some(), model.remove(&path));
+                }
+                touched.push(path);
+                model.clone()
+            };
+            let mut before = Default::default();
+            (0..60).for_each(|_| before = change(&paths, &mut rng, &mut Vec::new()));
+            assert_eq!(all_of(&paths, "app", 3), in_order(before.clone()), "seed {seed}");
+            let mut under_app = under(&paths, "app");
+            under_app.reverse();
+            assert_eq!(under_app, Vec::from_iter(before.clone()), "seed {seed}");
+            let (mut seen, mut touched) = (Vec::<String>::new(), Vec::new());
+            loop {
+                let page = paths.page("app", seen.last().map(String::as_str), 3);
+                if page.is_empty() {
+                    break;
+                }
+                seen.extend(page.into_iter().map(|(path, ())| path.to_string()));
+                (0..rng.usize(0..3)).for_each(|_| drop(change(&paths, &mut rng, &mut touched)));
+            }
+            assert_eq!(seen, in_order(seen.clone()), "seed {seed}");
+            assert!(seen.windows(2).all(|two| two[0] != two[1]), "seed {seed}: {seen:?}");
+            let stayed = before.iter().filter(|path| !touched.contains(path));
+            assert!(stayed.clone().all(|path| seen.contains(path)), "seed {seed}: {seen:?}");
+            assert!(seen.iter().all(|path| before.contains(path) || touched.contains(path)), "seed {seed}");
+            // Nothing is left of what was listed.
+            for path in under(&paths, "app") {
+                paths.remove_if(&path, |()| true);
+            }
+            assert!(is_empty(&paths), "seed {seed}");
+        }
+    }
+
+    // A list of a hundred thousand is shortened at each removal.
+    #[test]
+    fn nothing_is_left_of_many_paths_that_come_and_go() {
+        let paths = Paths::default();
+        (0..100_000).for_each(|number| insert(&paths, &format!("app/pool/{number}")));
+        for number in (0..100_000).rev() {
+            assert!(paths.remove_if(&format!("app/pool/{number}"), |()| true).is_some());
+        }
+        assert!(is_empty(&paths));
     }
 }

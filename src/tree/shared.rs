@@ -37,6 +37,7 @@ use crate::tree::open_calls::OpenCalls;
 use crate::tree::required::Required;
 use crate::tree::statements::Statement;
 use crate::tree::stop_order::StopOrder;
+use crate::tree::unwell::Unwell;
 use crate::watchdog::Watchdog;
 
 /// Number of events that a slow subscriber may lag behind before it loses the oldest.
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) stop_order: StopOrder,
     pub(crate) sweeps: Arc<Sweeps>,
     pub(crate) living: Living,
+    pub(crate) unwell: Unwell,
 }
 
 /// The child that an event is about, and its time.
@@ -90,6 +92,7 @@ impl Shared {
             stop_order: StopOrder::default(),
             sweeps: Arc::default(),
             living: Living::default(),
+            unwell: Unwell::default(),
         })
     }
 

@@ -76,10 +76,10 @@ pub(crate) enum Seen {
     Child { path: Arc<str>, what: What },
     /// A service elsewhere, that children depend on under this name, has become ready.
     IsReady { name: Arc<str> },
-    /// A management order has come: about this child, or about all of them.
-    Ordered { call: u64, path: Option<Arc<str>> },
-    /// The order was answered.
-    Answered { call: u64 },
+    /// A management order has come: about this child, or about all of them. It may be one to park the child.
+    Ordered { call: u64, path: Option<Arc<str>>, is_park: bool },
+    /// The order was answered: carried out, or refused.
+    Answered { call: u64, is_done: bool },
     /// The supervisor must end, one child after the other or all at once.
     ToEnd { by_force: bool, at_once: bool },
     /// The supervisor has started all of its children.
@@ -115,6 +115,8 @@ pub(crate) enum What {
     Waits,
     /// The child is parked, and tried again after this time.
     Parked(Duration),
+    /// An order has parked the child, and only an order starts it again.
+    ParkedByOrder,
     /// The child is parked because a service that it depends on is gone or parked.
     Blocked,
     /// Too many messages of the child failed: it is stopped, or its supervisor ends, as its policy says.

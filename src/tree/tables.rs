@@ -5,6 +5,7 @@
 //! | table | bounded by |
 //! |---|---|
 //! | directory | the children that have a spec |
+//! | children that are not up | the children that have a spec |
 //! | directory: awaited paths | the names that specs give, and what waits for readiness |
 //! | directory: completed jobs | the awaited paths, and the jobs that static supervisors describe |
 //! | dependencies in force, stop order | the children that have a spec |
@@ -28,6 +29,7 @@ impl Shared {
     pub(crate) async fn tables(self: &Arc<Self>) -> BTreeMap<&'static str, usize> {
         let mut tables = BTreeMap::from([
             ("dependencies in force", self.in_force.len()),
+            ("children that are not up", self.unwell.len()),
             ("open calls", self.open_calls.len()),
             ("log: children", self.log.limited()),
             (

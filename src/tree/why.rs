@@ -98,6 +98,8 @@ pub struct Why {
     pub renewed: Option<(Arc<str>, Duration)>,
     /// Whether it is down because an order terminated it.
     pub was_terminated: bool,
+    /// The reason of the order that [parked](crate::Handle::park) it, while it is parked for that.
+    pub parked_by_order: Option<Arc<str>>,
     /// Whether it is parked, or on probation after that.
     pub is_half_open: bool,
     /// Whether it is parked because the value that it kept was set aside, or on probation after that. See
@@ -156,6 +158,7 @@ impl Why {
             saves: None,
             renewed: None,
             was_terminated: false,
+            parked_by_order: None,
             is_half_open: false,
             is_parked_for_kept: false,
             reset_after: None,
@@ -181,6 +184,7 @@ impl Why {
             failures: why.failures,
             renewed: why.renewed.map(|(name, at)| (name, now.saturating_sub(at))),
             was_terminated: why.was_terminated,
+            parked_by_order: why.parked_by_order,
             is_half_open: why.is_half_open,
             is_parked_for_kept: why.is_parked_for_kept,
             reset_after: why.reset_after,
@@ -316,6 +320,10 @@ impl Why {
             }
             return write!(f, "is {state}: its supervisor `{supervisor}` does not run, and has to be started first.");
         }
+        if let Some(reason) = &self.parked_by_order {
+            write!(f, "is parked by order: {reason}. Only an order brings it back: revive it.")?;
+            return self.say_what_it_waits_for(f);
+        }
         match (self.standing, self.next_try) {
             (Some(ChildState::Retrying), Some(next)) => write!(f, "is started again in {next:.1?}."),
             (Some(ChildState::Retrying), None) => f.write_str("is started again as soon as its turn comes."),
@@ -342,6 +350,10 @@ impl Why {
             }
             (None, _) => write!(f, "is {state}, generation {generation}."),
         }?;
+        self.say_what_it_waits_for(f)
+    }
+
+    fn say_what_it_waits_for(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.waits_for.is_empty() {
             write!(f, " It waits for {}.", list(&self.waits_for))?;
         }
@@ -396,13 +408,14 @@ impl Why {
         if let Some((reason, ago)) = &self.restarted {
             write!(f, " An order restarted it {ago:.1?} ago: {reason}.")?;
         }
+        let was_ended = self.was_terminated || self.parked_by_order.is_some();
         let Some(exit) = &self.exit else {
-            let is_untouched = self.standing.is_some() && !self.was_terminated;
+            let is_untouched = self.standing.is_some() && !was_ended;
             return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
         };
         let was_restarted_since = matches!((&self.restarted, self.ago), (Some((_, since)), Some(ago)) if *since < ago);
         let what = match self.phase {
-            _ if self.was_terminated || was_restarted_since => "Before that, a life of it ended",
+            _ if was_ended || was_restarted_since => "Before that, a life of it ended",
             Some(ExitKind::StartFailed) => "Its last start failed",
             Some(ExitKind::NotReady) => "Its last life ended before it was ready",
             Some(_) | None => "Its last life ended",
@@ -452,8 +465,10 @@ impl Why {
             let more = if is_parked { ", which is more than its policy allows" } else { "" };
             write!(f, " Of its latest messages, {failures}{more}.")?;
         }
-        let by_budget =
-            self.failures.is_none() && !matches!(self.rule, Some((_, RuleAction::Park))) && !self.is_parked_for_kept;
+        let by_budget = self.parked_by_order.is_none()
+            && self.failures.is_none()
+            && !matches!(self.rule, Some((_, RuleAction::Park)))
+            && !self.is_parked_for_kept;
         match self.budget {
             // Its restarts are charged only when a life has lasted, so what is left of the budget says nothing.
             Some(BudgetLeft { restarts_max, within, is_own, .. }) if is_parked && by_budget => {

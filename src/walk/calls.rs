@@ -8,7 +8,7 @@ use crate::policy::Policies;
 use crate::walk::actors::{Msg, SEC, Stage, actor};
 use crate::walk::events::Event;
 use crate::walk::trees::{SUP, Shape, handle, named};
-use crate::{DynamicSupervisor, Intensity, Policy, StartOutcome, Tree};
+use crate::{DynamicSupervisor, Intensity, Policy, ServiceState, StartOutcome, Tree};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
@@ -25,6 +25,9 @@ pub(super) enum Call {
     Delete,
     Revive,
     ReviveByPath,
+    Park,
+    ParkSupervisor,
+    ParkAndRevive,
     Reconfigure,
     Stop,
     Which,
@@ -49,7 +52,7 @@ pub(super) enum Call {
     ShutdownWithin,
 }
 
-pub(super) const CALLS: [Call; 35] = [
+pub(super) const CALLS: [Call; 38] = [
     Call::StartNew,
     Call::StartSame,
     Call::StartDependent,
@@ -63,6 +66,9 @@ pub(super) const CALLS: [Call; 35] = [
     Call::Delete,
     Call::Revive,
     Call::ReviveByPath,
+    Call::Park,
+    Call::ParkSupervisor,
+    Call::ParkAndRevive,
     Call::Reconfigure,
     Call::Stop,
     Call::Which,
@@ -161,6 +167,20 @@ impl Call {
             Self::Delete => drop(sup.delete_child(name).await),
             Self::Revive => drop(sup.revive(name).await),
             Self::ReviveByPath => drop(tree.revive(target).await),
+            Self::Park => {
+                let parked = tree.park(target, "walk").await;
+                let state = tree.directory().status(target).map(|status| status.state);
+                let is_parked = matches!(state, Some(ServiceState::Parked { until: None }));
+                // A supervisor that begins a new life starts all of its children.
+                if parked.is_ok() && is_only && life() == before && !is_parked {
+                    stage.fault(format!("parked by order, and it is {state:?}"));
+                }
+            }
+            Self::ParkSupervisor => drop(tree.park(SUP, "walk").await),
+            Self::ParkAndRevive => {
+                let _ = tree.park(target, "walk").await;
+                let _ = tree.revive(target).await;
+            }
             Self::Reconfigure => match tree.dynamic(SUP) {
                 Ok(pool) => {
                     let new = DynamicSupervisor::new("sup").max_children(3).budget(Intensity::unlimited());

@@ -43,15 +43,16 @@ pub enum Action {
     Park {
         /// The child.
         child: ChildKey,
-        /// The time at which the child is tried.
-        until: Duration,
+        /// The time at which the child is tried. `None`: an order has to revive it, or the service that it waits for.
+        until: Option<Duration>,
     },
     /// The mailbox of the child takes messages again. The child rested or was parked, and now waits for services that
     /// it depends on or for its next try.
     Wait(ChildKey),
     /// The child's spec is forgotten.
     Forget(ChildKey),
-    /// An order has terminated the child, and nothing but another order starts it again. It must accept nothing more.
+    /// An order ends the child for good or parks it, and nothing but another order starts it again. It must accept
+    /// nothing more.
     Dismiss(ChildKey),
     /// Calls to this child from below this supervisor must be refused. The child was stopped together with others, and
     /// its group is not started yet. The group may be waiting for the very child that makes such a call.
@@ -186,15 +187,17 @@ pub enum Report {
         /// The rule of the child's policy for this case.
         then: DependencyGone,
     },
-    /// The child is parked, and tried again at this time. Its restart budget is used up, or a service that it depends
-    /// on is gone or parked.
+    /// The child is parked. Its restart budget is used up, a service that it depends on is gone or parked, or an order
+    /// says so.
     Parked {
         /// The child.
         child: ChildKey,
-        /// The time at which the child is tried.
-        until: Duration,
-        /// The services that are gone or parked, as the child's spec names them. Empty if the budget is used up.
+        /// The time at which the child is tried. `None`: an order has to revive it, or the service that it waits for.
+        until: Option<Duration>,
+        /// The services that are gone or parked, as the child's spec names them. Empty in the other cases.
         services: Vec<Arc<str>>,
+        /// The reason that came with the order, if an order parked the child.
+        reason: Option<Arc<str>>,
     },
     /// An order stops a child, which is then started again.
     RestartOrdered {

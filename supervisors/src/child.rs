@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::give_up::GiveUpReason;
 use crate::history::{Ended, History};
 use crate::kept::KeptMark;
-use crate::order::OrderId;
+use crate::order::{OrderError, OrderId};
 use crate::policy::Readiness;
 use crate::rule::ExitKind;
 use crate::spec::{ChildSpec, Restart, Strategy};
@@ -25,8 +25,9 @@ pub enum ChildState {
     Retrying,
     /// The child is to be started when the services that it depends on are ready.
     Waiting,
-    /// The child is parked, and tried again from time to time. Its budget was used up, or a service that it depends on
-    /// is gone or parked.
+    /// The child is parked. It is tried again from time to time if its budget was used up, or if a service that it
+    /// depends on is gone or parked. A child that was parked by [order](crate::Order::Park) stays so until an order
+    /// revives it.
     Parked,
     /// The child is being started.
     Starting,
@@ -95,6 +96,11 @@ impl Live {
         matches!(self.ending, Ending::Asked | Ending::Killed)
     }
 
+    /// Whether an order parks the child when this life has ended.
+    pub(crate) fn is_to_be_parked(&self) -> bool {
+        matches!(self.errand.as_deref(), Some(Errand::Park { .. }))
+    }
+
     /// Whether the attempt is up, and has not begun to end.
     pub(crate) fn goes_on(&self) -> bool {
         matches!(self.stage, Stage::Up | Stage::Ready) && self.ending == Ending::NotTold
@@ -123,6 +129,8 @@ pub(crate) enum Errand {
     Renew,
     /// Carry this out when the child is gone. It was told to stop because too many of its messages failed.
     Then(Decision),
+    /// Park the child when it is gone, until it is revived: this order says so.
+    Park { call: OrderId, reason: Arc<str> },
 }
 
 #[derive(Debug, Clone)]
@@ -178,18 +186,19 @@ pub(crate) enum Hold {
     Backoff { until: Duration },
     /// The services that the child depends on.
     Dependency,
-    /// The next probe.
-    Parked { until: Duration },
+    /// The next probe. `None`: an order has parked the child, and only an order brings it back.
+    Parked { until: Option<Duration> },
     /// A service that the child depends on, and that is gone or parked until then. At that time the service is looked
-    /// at again.
-    Blocked { until: Duration },
+    /// at again. `None`: the service is parked without a next try.
+    Blocked { until: Option<Duration> },
 }
 
 impl Hold {
     /// Returns the time at which the wait is over, if one is set.
     pub(crate) fn until(self) -> Option<Duration> {
         match self {
-            Self::Backoff { until } | Self::Parked { until } | Self::Blocked { until } => Some(until),
+            Self::Backoff { until } => Some(until),
+            Self::Parked { until } | Self::Blocked { until } => until,
             Self::Queued | Self::Dependency => None,
         }
     }
@@ -240,8 +249,8 @@ pub(crate) struct Child {
     pub(crate) stop_calls: Option<Box<Vec<OrderId>>>,
     /// The place of the child in the start order.
     pub(crate) place: u64,
-    /// Whether the child was up at least once.
-    pub(crate) has_lived: bool,
+    /// The number of the latest attempt that came up; zero if none did.
+    pub(crate) latest_up: u64,
     /// Set if the last life ended normally, and no attempt has begun since.
     pub(crate) completion: Option<Completion>,
 }
@@ -260,13 +269,13 @@ impl fmt::Debug for Child {
             start_call,
             stop_calls,
             place,
-            has_lived,
+            latest_up: _,
             completion,
             ..
         } = self;
         let kept = history.as_ref().map_or((0, false), |history| (history.kept_failed, history.parks_for_kept));
         let history = history.as_ref().filter(|_| spec.terms.policy.is_some());
-        let has_lived = *has_lived && !spec.dependencies().is_empty();
+        let has_lived = self.has_lived() && !spec.dependencies().is_empty();
         let seen = (spec, state, history, is_at_rest, is_closed, deadline, start_call, stop_calls, place);
         f.debug_tuple("Child")
             .field(&seen)
@@ -282,7 +291,7 @@ impl Child {
     /// A child that is down.
     pub(crate) fn new(spec: ChildSpec, place: u64) -> Self {
         let (state, history, is_at_rest, deadline, start_call) = (State::Down, None, false, None, None);
-        let (stop_calls, has_lived, completion, was_terminated, is_closed) = (None, false, None, false, false);
+        let (stop_calls, latest_up, completion, was_terminated, is_closed) = (None, 0, None, false, false);
         Self {
             spec,
             state,
@@ -295,8 +304,30 @@ impl Child {
             start_call,
             stop_calls,
             place,
-            has_lived,
+            latest_up,
             completion,
+        }
+    }
+
+    /// Whether the child was up at least once.
+    pub(crate) fn has_lived(&self) -> bool {
+        self.latest_up > 0
+    }
+
+    /// Whether this is the present attempt, or the latest that came up.
+    pub(crate) fn is_latest_life(&self, life: Attempt) -> bool {
+        self.attempt() == Some(life) || self.latest_up == life.number()
+    }
+
+    /// Checks that an order may park the child.
+    pub(crate) fn check_park(&self) -> Result<(), OrderError> {
+        match &self.state {
+            State::Live(live) if live.is_told() || live.is_to_be_parked() => Err(OrderError::Stopping),
+            // The order that brought the child would have to say whether it is there.
+            _ if self.start_call.is_some_and(|start| start.is_new) => Err(OrderError::Starting),
+            State::Held(Held { hold: Hold::Parked { until: None }, .. }) => Err(OrderError::Parked),
+            State::Down if self.is_at_rest => Err(OrderError::Down),
+            State::Live(_) | State::Held(_) | State::Down => Ok(()),
         }
     }
 
@@ -368,7 +399,9 @@ impl Child {
     pub(crate) fn is_awaited(&self) -> bool {
         match self.standing() {
             ChildState::Starting => matches!(&self.state, State::Live(Live { ending: Ending::NotTold, .. })),
-            ChildState::Stopping => self.stop_calls.is_some(),
+            ChildState::Stopping => {
+                self.stop_calls.is_some() || matches!(&self.state, State::Live(live) if live.is_to_be_parked())
+            }
             ChildState::Down | ChildState::Retrying | ChildState::Waiting | ChildState::Parked | ChildState::Up => {
                 false
             }

@@ -56,6 +56,10 @@ impl Attempt {
         self.child
     }
 
+    pub(crate) fn of(child: ChildKey, number: u64) -> Self {
+        Self { child, number }
+    }
+
     /// Returns the number of this attempt among those of its supervisor, from 1.
     pub fn number(self) -> u64 {
         self.number

@@ -244,9 +244,10 @@ impl Core {
         let key = attempt.child();
         let Some(live @ Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
         self.prompt.mark_done(live);
-        let errand = live.errand.take();
+        // What is to be done when the child is gone stays.
+        let errand = live.errand.take_if(|errand| matches!(**errand, Errand::RenewWhenUp(_)));
         self.children.change(key, |child| {
-            (child.has_lived, child.is_closed) = (true, false);
+            (child.latest_up, child.is_closed) = (attempt.number(), false);
             if let State::Live(live) = &mut child.state {
                 live.stage = Stage::Up;
             }

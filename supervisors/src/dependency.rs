@@ -135,10 +135,10 @@ pub enum Prospect {
     Ready,
     /// The service is being started, is to be started, or is about to end.
     MayCome,
-    /// The service is parked, and tried again at this time.
+    /// The service is parked.
     Parked {
-        /// The time of that try.
-        until: Duration,
+        /// The time at which it is tried again. `None`: it stays parked until an order revives it.
+        until: Option<Duration>,
     },
     /// Only an order brings it back.
     Gone,

@@ -274,6 +274,10 @@ impl<T: Kind + fmt::Debug> Machine for T {
         self.core().children.get(child)?.attempt()
     }
 
+    fn latest_life(&self, child: ChildKey) -> Option<Attempt> {
+        Some(Attempt::of(child, self.core().children.get(child)?.latest_up))
+    }
+
     fn tables(&self) -> Vec<(&'static str, usize)> {
         self.core().tables()
     }

@@ -2,7 +2,8 @@
 //! nothing behind. It is OTP's `simple_one_for_one`, and Elixir's `DynamicSupervisor`.
 //!
 //! Invariants:
-//! 1. A child is in the table exactly while it lives, is being started, or is to be tried again (OTP rule 82).
+//! 1. A child is in the table exactly while it lives, is being started, is to be tried again, or is parked (OTP rule
+//!    82).
 //! 2. The end tells all children at once; each has its own limit from that moment (OTP rule 88). A child that others
 //!    depend on is told when they are gone.
 //! 3. Events are taken in the order in which they were handed in. They wait for a start only within the prompt window.

@@ -68,6 +68,8 @@ pub(crate) struct History {
     pub(crate) failures: Option<Box<FailureHistory>>,
     /// The service with which the child was restarted last, and the time.
     pub(crate) renewed: Option<Box<Renewed>>,
+    /// The reason of the order that parked the child, while it is parked for that.
+    pub(crate) parked_by_order: Option<Arc<str>>,
 }
 
 /// The messages of a child that failed.
@@ -161,6 +163,7 @@ impl History {
         if let Some(failures) = &mut self.failures {
             failures.over_rate = None;
         }
+        self.parked_by_order = None;
         // On probation, the schedule that it was parked on stays in force.
         if !self.is_half_open {
             (self.parks_for_kept, self.probes) = (false, Steps::default());

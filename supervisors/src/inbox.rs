@@ -74,8 +74,14 @@ impl Inbox {
                     taken.push((*call, reason.clone()));
                     false
                 }
-                Order::TerminateChild(id) | Order::RestartChild(id) | Order::DeleteChild(id) | Order::Revive(id) => {
-                    is_open &= **id != *child;
+                Order::TerminateChild(_)
+                | Order::RestartChild(_)
+                | Order::DeleteChild(_)
+                | Order::Revive(_)
+                | Order::Park { .. }
+                // Its turn decides whether the life that it means is there.
+                | Order::Meant { .. } => {
+                    is_open &= order.child() != Some(child);
                     true
                 }
                 Order::StartChild(_)

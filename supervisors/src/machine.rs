@@ -32,7 +32,8 @@ impl<T: Kind> Closed for T {}
 /// The machine decides. Its methods are of four kinds, and no other part of a supervisor can be called:
 ///
 /// 1. **Questions** take `&self` and change nothing: [`is_ending`](Self::is_ending), [`find`](Self::find),
-///    [`spec`](Self::spec), [`standing`](Self::standing), [`attempt`](Self::attempt), [`children`](Self::children),
+///    [`spec`](Self::spec), [`standing`](Self::standing), [`attempt`](Self::attempt),
+///    [`latest_life`](Self::latest_life), [`children`](Self::children),
 ///    [`children_from`](Self::children_from), [`counts`](Self::counts), [`why`](Self::why), [`outlook`](Self::outlook),
 ///    [`is_last_life`](Self::is_last_life), [`tables`](Self::tables). They may be asked at any time.
 /// 2. **Facts** tell what has happened. Their names begin with `handle_`. The first group answers actions:
@@ -339,6 +340,10 @@ pub trait Machine: Closed + fmt::Debug {
 
     /// Returns the present attempt of a child, if it has one.
     fn attempt(&self, child: ChildKey) -> Option<Attempt>;
+
+    /// The latest attempt of the child that came up, which may be over. If none did, an attempt with the number zero: an
+    /// order that [means](crate::Order::Meant) it is about a child that has not come up yet.
+    fn latest_life(&self, child: ChildKey) -> Option<Attempt>;
 
     /// Lists the children in start order, each with its state, and its present attempt if it has one.
     fn children(&self) -> Vec<ChildLine<'_>>;

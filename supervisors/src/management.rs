@@ -2,10 +2,12 @@
 //! of a static supervisor.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::action::Action;
-use crate::child::{ChildState, Stage, StartCall, State};
-use crate::children::ChildKey;
+use crate::child::{ChildState, Errand, Stage, StartCall, State};
+use crate::children::{Attempt, ChildKey};
+use crate::core::Core;
 use crate::exit::Exit;
 use crate::intensity::Intensity;
 use crate::machine::Machine;
@@ -44,22 +46,32 @@ pub(crate) trait OwnOrders {
 
 pub(crate) trait Manage: Kind {
     fn carry_out(&mut self, call: OrderId, order: Order) {
-        let done = match order {
+        let done = self.carried_out(call, order, None);
+        match done {
+            Ok(Done::Now) => self.core_mut().outbox.answer(call, Ok(Answer::Done)),
+            Ok(Done::Later) => {}
+            Err(error) => self.core_mut().outbox.answer(call, Err(error)),
+        }
+    }
+
+    /// Carries out an order about this life of its child, if it means one.
+    fn carried_out(&mut self, call: OrderId, order: Order, meant: Option<Attempt>) -> Result<Done, OrderError> {
+        match order {
             Order::StartChild(spec) => self.start_order(call, spec),
             Order::TerminateChild(id) => self.terminate_order(call, &id),
             Order::Adjust(adjustment) => self.core_mut().adjust(*adjustment),
             Order::Revive(id) => self.revive_order(call, &id),
-            Order::RenewChild { id, reason } => self.renew_order(call, id, reason),
+            Order::RenewChild { id, reason } => self.renew_order(call, id, reason, meant),
+            Order::Park { id, reason } => self.park_order(call, &id, reason),
+            Order::Meant { life, order } => {
+                self.core().check_meant(life, &order)?;
+                self.carried_out(call, *order, Some(life))
+            }
             Order::Read => Ok(Done::Now),
             Order::RestartChild(id) => self.restart_order(call, &id),
             Order::DeleteChild(id) => self.delete_order(&id),
             Order::Reconfigure(flags, specs) => self.reconfigure_order(call, flags, specs),
             Order::Limit { intensity, children_max } => self.limit_order(intensity, children_max),
-        };
-        match done {
-            Ok(Done::Now) => self.core_mut().outbox.answer(call, Ok(Answer::Done)),
-            Ok(Done::Later) => {}
-            Err(error) => self.core_mut().outbox.answer(call, Err(error)),
         }
     }
 
@@ -114,6 +126,29 @@ pub(crate) trait Manage: Kind {
         }
     }
 
+    /// Parks a child by order. The answer comes when it has no process any more.
+    fn park_order(&mut self, call: OrderId, id: &str, reason: Arc<str>) -> Result<Done, OrderError> {
+        let key = self.core().children.find(id).ok_or(OrderError::NotFound)?;
+        let child = self.core().children.get(key).ok_or(OrderError::NotFound)?;
+        child.check_park()?;
+        match &child.state {
+            State::Live(live) => {
+                let (attempt, is_there) = (live.attempt, !matches!(live.stage, Stage::Dead(_)));
+                if is_there {
+                    self.core_mut().outbox.act(Action::Dismiss(key));
+                }
+                self.core_mut().wait_for(attempt);
+                self.stop_for(attempt, Errand::Park { call, reason });
+            }
+            State::Held(_) => {
+                self.set_aside(key, call, reason);
+                self.start_left_behind();
+            }
+            State::Down => self.set_aside(key, call, reason),
+        }
+        Ok(Done::Later)
+    }
+
     /// Starts a child that is held. The answer comes when the start has been ordered, not when it is done.
     fn revive_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
         let key = self.core().children.find(id).ok_or(OrderError::NotFound)?;
@@ -124,6 +159,15 @@ pub(crate) trait Manage: Kind {
 }
 
 impl<T: Kind + ?Sized> Manage for T {}
+
+impl Core {
+    /// Checks that no life of the child has come up after the one that the order means.
+    fn check_meant(&self, life: Attempt, order: &Order) -> Result<(), OrderError> {
+        let Some(key) = order.child().and_then(|id| self.children.find(id)) else { return Ok(()) };
+        let is_meant = self.children.get(key).is_some_and(|child| child.is_latest_life(life));
+        if key == life.child() && is_meant { Ok(()) } else { Err(OrderError::Replaced) }
+    }
+}
 
 impl OwnOrders for StaticMachine {
     /// Starts a child that is down (OTP rule 62).

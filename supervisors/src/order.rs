@@ -46,8 +46,57 @@ pub enum Order {
         /// The reason, for reports.
         reason: Arc<str>,
     },
+    /// Set a child aside until an order [revives](Self::Revive) it. For both kinds of supervisor.
+    ///
+    /// A child with a life is stopped by its shutdown rule, as by [`TerminateChild`](Self::TerminateChild), and is parked
+    /// when it is gone. A start that is due or under way is cut short. A child that is parked already, because of its
+    /// budget or of a service that it depends on, is not tried any more. Its siblings are left alone, and no budget is
+    /// charged. A group that waits for the child is started without it.
+    ///
+    /// From then on the child is like any [parked](crate::ChildState::Parked) one, but no time brings it back. A group
+    /// restart passes it over. An order to terminate it ends that: the child is then down, or forgotten.
+    Park {
+        /// The child.
+        id: Arc<str>,
+        /// The reason, for reports.
+        reason: Arc<str>,
+    },
+    /// Carry this order out only if no later life of its child has come up:
+    /// [`OrderError::Replaced`]. The check is made when the order is carried out, which may be later than it is given.
+    Meant {
+        /// The life that is meant: the latest one that the sender of the order knew.
+        life: Attempt,
+        /// The order, about a child that is there.
+        order: Box<Order>,
+    },
     /// Do nothing: the answer says that the turn of this order has come, and that the table may be read.
     Read,
+}
+
+impl Order {
+    /// Returns the name of the child that the order is about; `None` if it is about the supervisor.
+    pub fn child(&self) -> Option<&str> {
+        match self {
+            Self::StartChild(spec) => Some(spec.id()),
+            Self::TerminateChild(id)
+            | Self::RestartChild(id)
+            | Self::DeleteChild(id)
+            | Self::Revive(id)
+            | Self::RenewChild { id, .. }
+            | Self::Park { id, .. } => Some(id),
+            Self::Meant { order, .. } => order.child(),
+            Self::Reconfigure(..) | Self::Limit { .. } | Self::Adjust(_) | Self::Read => None,
+        }
+    }
+
+    /// Limits the order to this life of its child, if there is one: see [`Meant`](Self::Meant).
+    #[must_use]
+    pub fn meant(self, life: Option<Attempt>) -> Self {
+        match life {
+            Some(life) => Self::Meant { life, order: Box::new(self) },
+            None => self,
+        }
+    }
 }
 
 /// The changes of an [`Order::Adjust`].
@@ -94,6 +143,8 @@ pub enum OrderError {
     Parked,
     /// The child is down.
     Down,
+    /// The life that was meant is over, and a later one has come up: [`Order::Meant`].
+    Replaced,
     /// The start failed.
     Failed(Exit),
     /// The description is invalid. Nothing was changed.
@@ -119,6 +170,7 @@ impl fmt::Display for OrderError {
             Self::Starting => f.write_str("the child is being started"),
             Self::Parked => f.write_str("the child is parked"),
             Self::Down => f.write_str("the child is down"),
+            Self::Replaced => f.write_str("the life that was meant has been replaced"),
             Self::Failed(exit) => write!(f, "the child did not start: {exit}"),
             Self::Refused(error) => error.fmt(f),
             Self::WrongKind => f.write_str("a supervisor of this kind does not take this order"),

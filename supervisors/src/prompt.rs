@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{ChildState, Live, State};
+use crate::child::{Child, ChildState, Errand, Live, State};
 use crate::children::Attempt;
 use crate::core::Core;
 use crate::inbox::Event;
-use crate::order::{Answer, Order};
+use crate::order::{Answer, Order, OrderId};
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
@@ -83,6 +83,34 @@ impl Core {
     }
 }
 
+/// Whether the order ends a start of this child that hangs.
+fn ends_start(order: &Order, child: &Child) -> bool {
+    match order {
+        Order::TerminateChild(id) => *id == child.spec.id,
+        // An order to terminate the child that came first wins.
+        Order::Park { id, .. } => *id == child.spec.id && child.stop_calls.is_none() && child.check_park().is_ok(),
+        Order::Meant { life, order } => child.is_latest_life(*life) && ends_start(order, child),
+        Order::StartChild(_)
+        | Order::RestartChild(_)
+        | Order::DeleteChild(_)
+        | Order::Reconfigure(..)
+        | Order::Limit { .. }
+        | Order::Adjust(_)
+        | Order::Revive(_)
+        | Order::RenewChild { .. }
+        | Order::Read => false,
+    }
+}
+
+/// Takes an order that ends the start of this child.
+fn take_end_of_start(call: OrderId, order: Order, child: &mut Child) {
+    match (order, &mut child.state) {
+        (Order::Meant { order, .. }, _) => take_end_of_start(call, *order, child),
+        (Order::Park { reason, .. }, State::Live(live)) => live.errand = Some(Box::new(Errand::Park { call, reason })),
+        _ => child.stop_calls.get_or_insert_default().push(call),
+    }
+}
+
 impl StaticMachine {
     /// Returns the time at which a start that an order waits for is cut short.
     pub(crate) fn cut_short_at(&self) -> Option<Duration> {
@@ -90,7 +118,7 @@ impl StaticMachine {
         let State::Live(live) = &child.state else { return None };
         let impatient = self.core.inbox.iter().filter_map(|event| match event {
             Event::Stop { given, .. } | Event::Order { order: Order::Read, given, .. } => Some(*given),
-            Event::Order { order: Order::TerminateChild(id), given, .. } if *id == child.spec.id => Some(*given),
+            Event::Order { order, given, .. } if ends_start(order, child) => Some(*given),
             Event::Order { .. } | Event::Exit(_) | Event::Retry(_) | Event::Renew { .. } | Event::Overrate(_) => None,
         });
         let given = impatient.min().filter(|_| child.standing() == ChildState::Starting)?;
@@ -98,7 +126,7 @@ impl StaticMachine {
     }
 
     /// Cuts short a start that hangs. Out of turn, reads are answered, an order to stop is obeyed, and a child that is
-    /// to be terminated is told.
+    /// to be terminated or parked is told.
     pub(crate) fn cut_short(&mut self) {
         let Some(awaited) = self.sequence.as_ref().and_then(|sequence| sequence.awaiting) else { return };
         let Some(child) = self.core.children.get_mut(awaited) else { return };
@@ -111,8 +139,8 @@ impl StaticMachine {
                 Event::Order { call, order: Order::Read, .. } if end.is_none() => {
                     self.core.outbox.answer(call, Ok(Answer::Done));
                 }
-                Event::Order { call, order: Order::TerminateChild(id), .. } if id == child.spec.id && !must_end => {
-                    child.stop_calls.get_or_insert_default().push(call);
+                Event::Order { call, order, .. } if !must_end && ends_start(&order, child) => {
+                    take_end_of_start(call, order, child);
                 }
                 Event::Stop { .. }
                 | Event::Order { .. }
@@ -124,7 +152,8 @@ impl StaticMachine {
                 }
             }
         }
-        let is_told = child.stop_calls.is_some();
+        let is_parked = matches!(&child.state, State::Live(live) if live.is_to_be_parked());
+        let is_told = child.stop_calls.is_some() || is_parked;
         if let Some(exit) = end {
             self.end(exit, false);
         } else if is_told {

@@ -32,8 +32,8 @@ enum Need {
     Met,
     /// A service that may come.
     Waits,
-    /// A service that is parked until then.
-    Parked(Duration),
+    /// A service that is parked until then; `None`: until it is revived.
+    Parked(Option<Duration>),
     /// This service is gone.
     Gone(Arc<str>),
 }
@@ -72,7 +72,7 @@ impl Core {
             DependencyCondition::Completed => completion.is_some(),
             DependencyCondition::Ready if prospect == Prospect::Ready => true,
             DependencyCondition::Ready => {
-                let was_told = !child.has_lived || self.services.has_seen_end(key, &on.name);
+                let was_told = !child.has_lived() || self.services.has_seen_end(key, &on.name);
                 was_told && completion.is_some_and(|completion| completion.was_ready)
             }
         }
@@ -83,9 +83,13 @@ impl Core {
         for name in self.missing(key) {
             need = match (self.outlook(name).prospect, need) {
                 (Prospect::Gone, _) => return Need::Gone(name.clone()),
-                (Prospect::Parked { until }, Need::Parked(known)) => Need::Parked(until.max(known)),
+                (Prospect::Parked { until }, Need::Parked(known)) => {
+                    Need::Parked(until.zip(known).map(|(until, known)| until.max(known)))
+                }
                 // At that time the service is being tried: it may come.
-                (Prospect::Parked { until }, _) if until > self.meter.now() => Need::Parked(until),
+                (Prospect::Parked { until }, _) if until.is_none_or(|until| until > self.meter.now()) => {
+                    Need::Parked(until)
+                }
                 (Prospect::MayCome | Prospect::Ready, Need::Parked(known)) => Need::Parked(known),
                 (Prospect::Parked { .. } | Prospect::MayCome | Prospect::Ready, _) => Need::Waits,
             };
@@ -145,12 +149,12 @@ impl Core {
 
     /// Closes a child that depends on a service that is gone or parked, and reports that. It is looked at again at
     /// `until`.
-    fn block(&mut self, key: ChildKey, until: Duration, held: Held) {
+    fn block(&mut self, key: ChildKey, until: Option<Duration>, held: Held) {
         self.hold(key, Hold::Blocked { until }, held);
         let prospect = |name: &&Arc<str>| self.outlook(name).prospect;
         let is_away = |name: &&Arc<str>| matches!(prospect(name), Prospect::Gone | Prospect::Parked { .. });
         let services = self.missing(key).filter(is_away).cloned().collect();
-        self.outbox.report(Report::Parked { child: key, until, services });
+        self.outbox.report(Report::Parked { child: key, until, services, reason: None });
         self.outbox.act(Action::Park { child: key, until });
         self.shut(key);
         self.reconsider_dependents_of(key);
@@ -169,7 +173,7 @@ impl Core {
             DependencyGone::Park if !is_ordered => {
                 self.report_wait(key);
                 let until = self.next_look(key);
-                self.block(key, until, held);
+                self.block(key, Some(until), held);
             }
             DependencyGone::Park | DependencyGone::Fail | DependencyGone::GoOn => self.fail_to_start(key, name),
         }
@@ -208,7 +212,7 @@ impl Core {
             Need::Parked(until) => self.block(key, until, held),
             Need::Gone(_) => {
                 let until = self.next_look(key);
-                self.block(key, until, held);
+                self.block(key, Some(until), held);
             }
         }
     }
@@ -271,19 +275,20 @@ impl Core {
     /// has changed.
     pub(crate) fn reconsider(&mut self, key: ChildKey) {
         let Some(held) = self.children.held(key) else { return };
-        let until = match held.hold {
-            Hold::Dependency => None,
-            Hold::Blocked { until } => Some(until),
+        let is_blocked = match held.hold {
+            Hold::Dependency => false,
+            Hold::Blocked { .. } => true,
             Hold::Queued | Hold::Backoff { .. } | Hold::Parked { .. } => return,
         };
-        match (self.need(key), until) {
-            (Need::Met, _) => self.wake(key),
-            (Need::Waits, None) => {}
-            (Need::Waits, Some(_)) => self.wait_quietly(key, held),
-            (Need::Parked(at), Some(until)) if at == until => {}
-            (Need::Parked(at), _) => self.block(key, at, held),
-            (Need::Gone(name), None) => self.do_without(key, &name, held),
-            (Need::Gone(name), Some(_)) => {
+        match self.need(key) {
+            Need::Met => self.wake(key),
+            Need::Waits if is_blocked => self.wait_quietly(key, held),
+            Need::Waits => {}
+            Need::Parked(until) if held.hold == (Hold::Blocked { until }) => {}
+            Need::Parked(until) => self.block(key, until, held),
+            // A child that is blocked until it is revived has no time to look again.
+            Need::Gone(name) if !is_blocked || held.hold.until().is_none() => self.do_without(key, &name, held),
+            Need::Gone(name) => {
                 let is_refused = self.children.get(key).is_some_and(|child| {
                     child.start_call.is_some() || child.spec.when_dependency_is_gone() == DependencyGone::Fail
                 });
@@ -359,7 +364,9 @@ impl Core {
         for key in self.children.dependents(name) {
             let Some(child) = self.children.get(key) else { continue };
             let is_waiting = match &child.state {
-                State::Held(Held { hold, .. }) => *hold != Hold::Queued,
+                // Only an order brings back a child that an order has parked.
+                State::Held(Held { hold: Hold::Queued | Hold::Parked { until: None }, .. }) => false,
+                State::Held(_) => true,
                 State::Live(_) | State::Down => false,
             };
             let asks = child.spec.dependencies().iter().any(|on| *on.name == *name && on.condition == condition);

@@ -71,7 +71,13 @@ impl Core {
 
 pub(crate) trait Renew: Kind {
     /// Ends the present life of a child, and starts the next one, by order.
-    fn renew_order(&mut self, call: OrderId, id: Arc<str>, reason: Arc<str>) -> Result<Done, OrderError> {
+    fn renew_order(
+        &mut self,
+        call: OrderId,
+        id: Arc<str>,
+        reason: Arc<str>,
+        meant: Option<Attempt>,
+    ) -> Result<Done, OrderError> {
         let key = self.core().children.find(&id).ok_or(OrderError::NotFound)?;
         let Some(child) = self.core().children.get(key) else { return Err(OrderError::NotFound) };
         let standing = child.standing();
@@ -87,12 +93,14 @@ pub(crate) trait Renew: Kind {
             // Its exit is behind this order in the inbox, and is dealt with first.
             (_, Stage::Dead(_)) => {
                 let given = self.core().meter.now();
-                let order = Order::RenewChild { id, reason };
+                let order = Order::RenewChild { id, reason }.meant(meant);
                 self.core_mut().inbox.push(Event::Order { call, order, given });
                 return Ok(Done::Later);
             }
             // Invariant 2.
-            (Ending::Asked | Ending::Killed, _) if child.stop_calls.is_none() && self.core().renewals.contains(key) => {
+            (Ending::Asked | Ending::Killed, _)
+                if child.stop_calls.is_none() && !live.is_to_be_parked() && self.core().renewals.contains(key) =>
+            {
                 self.core_mut().renew(key, call, reason);
                 return Ok(Done::Later);
             }

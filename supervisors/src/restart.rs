@@ -7,6 +7,7 @@
 //! 3. A child on probation is not charged: it is parked again, for longer.
 //! 4. Without a policy, this file amounts to OTP rules 14 to 16, 20 and 21.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
@@ -246,8 +247,19 @@ impl Core {
         history.is_half_open = true;
         history.forget_failures();
         let until = now.saturating_add(history.next_probe(&policy));
+        self.put_away(key, Some(until), None);
+    }
+
+    /// Parks a child until an order revives it. Its siblings are left alone.
+    pub(crate) fn park_by_order(&mut self, key: ChildKey, reason: Arc<str>) {
+        let Some(child) = self.children.get_mut(key) else { return };
+        child.history_mut().parked_by_order = Some(reason.clone());
+        self.put_away(key, None, Some(reason));
+    }
+
+    fn put_away(&mut self, key: ChildKey, until: Option<Duration>, reason: Option<Arc<str>>) {
         self.hold(key, Hold::Parked { until }, Held::ALONE);
-        self.outbox.report(Report::Parked { child: key, until, services: Vec::new() });
+        self.outbox.report(Report::Parked { child: key, until, services: Vec::new(), reason });
         self.outbox.act(Action::Park { child: key, until });
         self.shut(key);
         self.reconsider_dependents_of(key);

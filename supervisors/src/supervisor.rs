@@ -239,7 +239,7 @@ impl StaticMachine {
 
     /// Whether the first start of the child failed, and is or will be tried again.
     fn is_to_come_up(&self, key: ChildKey) -> bool {
-        let Some(child) = self.core.children.get(key).filter(|child| !child.has_lived) else { return false };
+        let Some(child) = self.core.children.get(key).filter(|child| !child.has_lived()) else { return false };
         match &child.state {
             State::Held(held) => matches!(held.hold, Hold::Queued | Hold::Backoff { .. }),
             State::Live(live) => matches!(live.stage, Stage::Starting),

@@ -1,6 +1,7 @@
 //! The course of a child, which both kinds of supervisor decide alike, and the few questions that each answers in its
 //! own way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::Report;
@@ -13,7 +14,7 @@ use crate::exit::Exit;
 use crate::give_up::GiveUpReason;
 use crate::inbox::Event;
 use crate::management::{Manage, OwnOrders};
-use crate::order::{Answer, OrderError};
+use crate::order::{Answer, OrderError, OrderId};
 use crate::renewal::Renew;
 use crate::shutdown::Stop;
 use crate::spec::ChildSpec;
@@ -258,10 +259,19 @@ pub(crate) trait Transitions: Kind {
         let child = self.core_mut().children.get_mut(key);
         let stop_calls = child.and_then(|child| child.stop_calls.take());
         let is_ordered = stop_calls.is_some() || self.core().is_ending();
-        match live.errand.filter(|_| !is_ordered).map(|errand| *errand) {
-            Some(Errand::Then(decision)) => self.conclude(key, decision),
-            Some(Errand::Renew) if !self.is_in_group(key) => self.begin_again(key),
-            Some(Errand::Renew | Errand::RenewWhenUp(_)) | None => self.has_gone(key, exit, stop_calls.is_some()),
+        match live.errand.map(|errand| *errand) {
+            Some(Errand::Then(decision)) if !is_ordered => self.conclude(key, decision),
+            Some(Errand::Renew) if !is_ordered && !self.is_in_group(key) => self.begin_again(key),
+            Some(Errand::Park { call, reason }) if !is_ordered => self.set_aside(key, call, reason),
+            Some(Errand::Park { call, .. }) => {
+                // An order to terminate the child, or the end of the supervisor, came meanwhile.
+                let error = if self.core().is_ending() { OrderError::Over } else { OrderError::Down };
+                self.core_mut().outbox.answer(call, Err(error));
+                self.has_gone(key, exit, stop_calls.is_some());
+            }
+            Some(Errand::Then(_) | Errand::Renew | Errand::RenewWhenUp(_)) | None => {
+                self.has_gone(key, exit, stop_calls.is_some());
+            }
         }
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.core_mut().outbox.answer(call, Ok(Answer::Done));
@@ -278,6 +288,15 @@ pub(crate) trait Transitions: Kind {
             Some(start) => self.start_order_failed(key, start, exit.clone()),
             None => self.gone(key, was_ordered),
         }
+    }
+
+    /// Parks a child that has no process any more, by order, and answers that order.
+    fn set_aside(&mut self, key: ChildKey, call: OrderId, reason: Arc<str>) {
+        if let Some(StartCall { call, .. }) = self.core_mut().take_start_call(key) {
+            self.core_mut().outbox.answer(call, Err(OrderError::Parked));
+        }
+        self.core_mut().park_by_order(key, reason);
+        self.core_mut().outbox.answer(call, Ok(Answer::Done));
     }
 
     /// Answers an order after the start of its child failed. A new child's spec is not kept, an old one's is. The start

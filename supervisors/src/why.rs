@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::child::{ChildState, Live, Stage, State};
+use crate::child::{ChildState, Hold, Live, Stage, State};
 use crate::children::ChildKey;
 use crate::core::Core;
 use crate::exit::Exit;
@@ -48,6 +48,8 @@ pub struct Reasons {
     /// The service with which the child was restarted last, because that was ready again in a new life, and the time of
     /// that restart.
     pub renewed: Option<(Arc<str>, Duration)>,
+    /// The reason of the order that parked the child, while it is parked for that.
+    pub parked_by_order: Option<Arc<str>>,
     /// Whether the budget was used up and the child is parked for it, or on probation.
     pub is_half_open: bool,
     /// Whether it is parked because the value that it kept was set aside, or on probation after that.
@@ -79,6 +81,7 @@ impl Reasons {
             None => (core.meter.budget().left(now), false),
         };
         let held = core.children.held(key);
+        let is_by_order = held.is_some_and(|held| held.hold == (Hold::Parked { until: None }));
         Some(Self {
             standing: child.standing(),
             is_ready: matches!(&child.state, State::Live(Live { stage: Stage::Ready, .. })),
@@ -90,16 +93,19 @@ impl Reasons {
             steps,
             budget: left.map(|(left, restarts_max, within)| BudgetLeft { left, restarts_max, within, is_own }),
             next_try: held.and_then(|held| held.hold.until()),
-            waits_for: if held.is_some() { core.missing(key).cloned().collect() } else { Vec::new() },
+            // No service brings back a child that an order has parked.
+            waits_for: if held.is_some() && !is_by_order { core.missing(key).cloned().collect() } else { Vec::new() },
             lost: core.lost(key).cloned().collect(),
             given_up: child.given_up(),
             failures: history.failures.as_ref().and_then(|failures| match child.standing() {
+                ChildState::Parked if is_by_order => None,
                 ChildState::Parked => failures.parked_for,
                 _ => failures.window.seen(policy.failure_rate?),
             }),
             renewed: history.renewed.map(|renewed| (renewed.name, renewed.at)),
-            is_half_open,
-            is_parked_for_kept,
+            parked_by_order: history.parked_by_order.filter(|_| is_by_order),
+            is_half_open: is_half_open && !is_by_order,
+            is_parked_for_kept: is_parked_for_kept && !is_by_order,
             reset_after: policy.reset_time().or(core.meter.budget().period()),
         })
     }

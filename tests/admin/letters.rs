@@ -30,10 +30,11 @@ impl Service for Parser {
 
 /// A tree with one dead letter for each of these messages.
 async fn with_letters(messages: &[&str]) -> (Tree, Admin) {
-    let parser = Child::service("parser", |_| async { Ok(Parser) }).redeliver(0);
+    let parser = Child::service("parser", |_| async { Ok(Parser) }).redeliver(1);
     let tree = Supervisor::one_for_one("shop").budget(Intensity::unlimited()).child(parser).start().await.unwrap();
     let admin = Admin::new("shop").tree(&tree).grant(Capability::Control);
-    for (message, generation) in messages.iter().zip(2..) {
+    // Each message ends two incarnations.
+    for (message, generation) in messages.iter().zip((3..).step_by(2)) {
         tree.lookup::<String>("shop/parser").unwrap().cast((*message).into()).unwrap();
         up(&tree, "shop/parser", generation).await;
     }
@@ -70,7 +71,7 @@ async fn a_letter_is_replayed_by_its_number_and_all_of_a_receiver_together() {
     let answer = served.act(json!({"act": "replay", "path": "shop", "reason": "fixed", "letters": [2]})).await;
     assert!(answer.status == 200 && answer.body.contains("1 replayed"), "{answer:?}");
     // It is poison still, and comes back with a new number.
-    up(&tree, "shop/parser", 5).await;
+    up(&tree, "shop/parser", 9).await;
     let back = async {
         loop {
             let letters: Letters = served.get("/v1/dead-letters").await;
@@ -86,6 +87,6 @@ async fn a_letter_is_replayed_by_its_number_and_all_of_a_receiver_together() {
     assert_eq!(other.refusal().0, IssueCode::UnknownNumber);
     let all = served.act(json!({"act": "replay", "path": "shop", "reason": "x", "receiver": "shop/parser"})).await;
     assert!(all.body.contains("3 replayed"), "{all:?}");
-    up(&tree, "shop/parser", 8).await;
+    up(&tree, "shop/parser", 15).await;
     worked_off(&tree.lookup::<String>("shop/parser").unwrap()).await;
 }

@@ -70,11 +70,11 @@ async fn a_client_of_another_version_is_told_both() {
 async fn an_unknown_path_is_refused_with_one_that_may_be_meant() {
     let tree = shop().await;
     let served = serve(&Admin::new("shop").tree(&tree).grant(Capability::Control)).await;
-    let answer = served.ask("GET", "/v1/service?path=shop/bd", &[], "").await;
+    let answer = served.ask("GET", "/v1/service?path=shop/poool", &[], "").await;
     let (code, text) = answer.refusal();
     assert_eq!((answer.status, code), (404, IssueCode::UnknownPath));
-    assert!(text.contains("did you mean `shop/db`?"), "{text}");
-    let answer = served.act(json!({"act": "kill", "path": "shop/bd", "reason": "test"})).await;
+    assert!(text.contains("did you mean `shop/pool`?"), "{text}");
+    let answer = served.act(json!({"act": "kill", "path": "shop/poool", "reason": "test"})).await;
     assert_eq!(answer.refusal().0, IssueCode::UnknownPath);
     let answer = served.ask("GET", "/v1/service?path=shopp/db", &[], "").await;
     let (code, text) = answer.refusal();

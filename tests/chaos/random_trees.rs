@@ -340,11 +340,12 @@ async fn give_orders(handles: BTreeMap<String, SupervisorHandle>, mut draw: Draw
         }
         let name = children[draw.random.usize(..children.len())].name.clone();
         let order = async {
-            match draw.random.u32(0..5) {
+            match draw.random.u32(0..7) {
                 0 => drop(supervisor.terminate_child(&name).await),
                 1 => drop(supervisor.restart_child(&name).await),
                 2 => drop(supervisor.delete_child(&name).await),
                 3 => drop(supervisor.revive(&name).await),
+                4 | 5 => drop(supervisor.park(&name, "drawn").await),
                 _ => {
                     let child = draw.service(&path, &format!("o{number}"));
                     drop(supervisor.start_child(child).await);

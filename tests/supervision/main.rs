@@ -24,6 +24,7 @@ mod missing_dependencies;
 mod nesting;
 mod no_effect;
 mod observing;
+mod ordered_parks;
 mod ordered_restarts;
 mod partitioned;
 mod policies;

@@ -115,7 +115,7 @@ async fn a_parked_service_refuses_with_the_message_and_comes_back_on_its_own() {
     hears(&mut events, "app/a#2 is parked, and tried again in 10.0s").await;
 
     let ServiceState::Parked { until } = a.status().state else { panic!("{:?}", a.status()) };
-    assert_eq!(until, (Instant::now() + 10 * SEC).into_std());
+    assert_eq!(until, Some((Instant::now() + 10 * SEC).into_std()));
     let refused = a.cast(ProbeMsg::Note(8)).unwrap_err();
     assert_eq!(refused.refusal(), Refusal::Parked { until });
     assert!(matches!(refused.into_message(), ProbeMsg::Note(8)));

@@ -130,7 +130,9 @@ impl DumpEntry {
             | EventKind::TooManyFailures { exit, .. }
             | EventKind::KeptSetAside { exit, .. } => Self { exit: exit_of(exit), ..self },
             EventKind::Delayed { delay } => Self { time_us: time(*delay), ..self },
-            EventKind::Parked { probe_in } => Self { time_us: time(*probe_in), ..self },
+            EventKind::Parked { probe_in, reason } => {
+                Self { time_us: probe_in.and_then(time), reason: reason.as_deref().and_then(text), ..self }
+            }
             EventKind::Blocks { time: blocked } => Self { time_us: time(*blocked), ..self },
             EventKind::Renewed { dependency } => Self { other: text(dependency), ..self },
             EventKind::DependencyGone { dependency, then } => {

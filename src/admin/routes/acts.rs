@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 
-use crate::admin::acts::{note, reload, replay};
+use crate::admin::acts::{self, note, reload, replay};
 use crate::admin::answer::{Answer, Refused};
 use crate::admin::door::{Door, Operator};
 use crate::admin::routes::letters::is_asked;
@@ -16,6 +16,7 @@ use crate::admin::wire::act::{ActKind as Asked, ActRequest, Acted};
 use crate::admin::wire::envelope::{Envelope, IssueCode};
 use crate::admin::wire::greeting::Capability;
 use crate::event::act::ActKind;
+use crate::supervisor::acts::Deed;
 
 /// Largest request.
 const BYTES_MAX: usize = 64 << 10;
@@ -76,11 +77,14 @@ async fn in_a_task(
 }
 
 async fn perform(door: &Door, shown: &Arc<Shown>, asked: &ActRequest, reason: &Arc<str>) -> Result<String, Refused> {
-    let _ = reason;
+    let child = |deed| acts::perform(shown, deed, &asked.path, reason.clone(), asked.generation);
     match asked.act {
-        Asked::Kill | Asked::Restart | Asked::Terminate | Asked::Start | Asked::Park | Asked::Revive => {
-            Err(Refused::new(IssueCode::NotApplicable, "TODO"))
-        }
+        Asked::Kill => child(Deed::Kill).await,
+        Asked::Restart => child(Deed::Restart).await,
+        Asked::Terminate => child(Deed::Terminate).await,
+        Asked::Start => child(Deed::Start).await,
+        Asked::Park => child(Deed::Park).await,
+        Asked::Revive => child(Deed::Revive).await,
         Asked::Replay => replay(shown, |letter| {
             let is_to_meant = is_asked(letter, asked.receiver.as_deref(), None);
             if asked.letters.is_empty() { is_to_meant } else { asked.letters.contains(&letter.number()) && is_to_meant }

@@ -135,8 +135,8 @@ impl Following {
     }
 
     async fn look(&mut self) -> String {
-        let shared = self.shown.shared.clone();
-        let Ok(Some(snapshot)) = aside(move || snapshot::read(&shared)).await else {
+        let shown = self.shown.clone();
+        let Ok(Some(snapshot)) = aside(move || snapshot::read(&shown.shared, &shown.name)).await else {
             // The client comes again, when less happens.
             self.phase = Phase::Over;
             return ": the tree changes faster than it can be read\n\n".into();
@@ -166,6 +166,8 @@ impl Following {
         // Enabled before the rings are read, so that no entry after that is missed.
         let mut noted = pin!(shared.recorder.followers().noted().notified());
         noted.as_mut().enable();
+        let mut root = self.shown.root.clone();
+        root.mark_unchanged();
         let after = self.after(seq);
         if !after.is_complete {
             self.phase = Phase::Missed(seq);
@@ -178,7 +180,6 @@ impl Following {
             self.phase = Phase::Over;
             return self.frame(Some(seq), &Message::TreeOver { tree: self.tree(), reason: end.reason });
         }
-        let mut root = self.shown.root.clone();
         tokio::select! {
             () = noted => String::new(),
             // Whether the root has ended is looked at again, also if the runtime took it away.

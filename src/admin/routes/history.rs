@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 
 use crate::admin::answer::{Answer, Refused};
 use crate::admin::door::Door;
@@ -12,7 +14,7 @@ use crate::admin::routes::reading::{Asked, aside};
 use crate::admin::shown::Shown;
 use crate::admin::wire::envelope::{Envelope, Issue, IssueCode};
 use crate::admin::wire::history::{History, Was};
-use crate::admin::wire::query::HistoryQuery;
+use crate::admin::wire::query::{DumpQuery, HistoryQuery};
 use crate::base::name::is_within;
 use crate::tree::Directory;
 
@@ -28,6 +30,17 @@ pub(super) async fn history(State(door): State<Arc<Door>>, Asked(asked): Asked<H
         (name, _) => door.source.tree(name.as_deref())?,
     };
     aside(move || look(&shown, &asked)).await?
+}
+
+/// `GET /v1/history/dump`: the whole record as the lines of a [dump](crate::admin::Dump).
+pub(super) async fn dump(State(door): State<Arc<Door>>, Asked(asked): Asked<DumpQuery>) -> Result<Response, Refused> {
+    let shown = door.source.tree(asked.tree.as_deref())?;
+    let lines = aside(move || {
+        let mut lines = Vec::new();
+        Directory { shared: shown.shared.clone() }.history().write_to(&mut lines).map(|()| lines)
+    });
+    let lines = lines.await?.map_err(|error| Refused::new(IssueCode::Internal, format!("no dump: {error}")))?;
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 
 fn look(shown: &Arc<Shown>, asked: &HistoryQuery) -> Answer<History> {

@@ -40,6 +40,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/v1/services", get(pages::services))
         .route("/v1/service", get(service::service))
         .route("/v1/history", get(history::history))
+        .route("/v1/history/dump", get(history::dump))
         .route("/v1/dead-letters", get(letters::list))
         .route("/v1/dead-letters/{number}", get(letters::one))
         .route("/v1/schema", get(send_schema))

@@ -1,4 +1,4 @@
-//! What a request says: its parameters and its content, with a clear reason if they cannot be read.
+//! Parameters and content of a request, with a clear reason if they cannot be read.
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use crate::admin::answer::{Answer, Refused};
 use crate::admin::door::Door;
 use crate::admin::record::{self, Changes};
 use crate::admin::routes::reading::Asked;
+use crate::admin::services::Record;
 use crate::admin::shown::Shown;
 use crate::admin::wire::envelope::{Envelope, IssueCode};
 use crate::admin::wire::query::ServiceQuery;

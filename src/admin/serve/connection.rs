@@ -1,4 +1,4 @@
-//! One connection: the limits on what a client may send and how long it may take.
+//! Limits of a connection: the size of what a client sends, and the time that it takes.
 
 use std::time::Duration;
 

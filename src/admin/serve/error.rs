@@ -33,7 +33,7 @@ pub enum ListenError {
     NotOurSocket {
         /// The path.
         path: PathBuf,
-        /// What is there.
+        /// Kind of file that is there.
         found: String,
     },
     /// Other machines can reach the address.
@@ -48,7 +48,7 @@ pub enum ListenError {
     },
     /// The system refused.
     System {
-        /// What was tried, with the path or the address.
+        /// Attempt that failed, with the path or the address.
         what: String,
         /// The error of the system.
         error: String,

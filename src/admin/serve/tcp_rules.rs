@@ -1,6 +1,6 @@
 //! The rules for requests over TCP. What is not allowed is refused: there is no way round them.
 //!
-//! A web page of anybody can make a browser on this machine send requests here, under a name of its own that leads to the
+//! A foreign web page can make a browser on this machine send requests here, under a name of its own that leads to the
 //! loopback address. The host and the origin give it away, and it does not know the token.
 
 use std::net::{IpAddr, SocketAddr};

@@ -31,7 +31,8 @@ pub struct ServicesQuery {
     /// Rows of a page: 100 by default, at most 1,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Where the page begins: `next` of the page before.
+    /// Where the page begins: `next` of the page before. In the order of the paths each service that is there all the time
+    /// comes exactly once. In other orders one whose value changes between two pages may come twice or not at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Groups by template instead of rows.
@@ -92,6 +93,15 @@ pub struct ServiceQuery {
     /// A text that the viewer made up, as in [`ServicesQuery::viewer`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub viewer: Option<String>,
+}
+
+/// Parameters of `GET /v1/history/dump`, which answers with the lines of a dump and without an envelope.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DumpQuery {
+    /// Name of a tree's root; may be left out if the server shows one tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
 }
 
 /// Parameters of `GET /v1/dead-letters`.

@@ -14,7 +14,7 @@ pub struct Services {
     pub totals: Totals,
     /// Rows that are not well: parked, restarting, waiting, starting, failed. Capped; `unwell_left_out` says how many more.
     pub unwell: Vec<Service>,
-    /// Number of rows that are not well and were left out.
+    /// Number of rows that are not well and were left out. There may be more if `totals.is_partial`.
     pub unwell_left_out: u64,
     /// The rows of this page, in the order asked for. The well and the others.
     pub rows: Vec<Service>,
@@ -41,6 +41,16 @@ pub struct Totals {
     pub dead_letters: u64,
     /// Messages that wait.
     pub queued: u64,
+    /// Age of the sums of restarts, dead letters and messages. They come from an earlier look at all services if the tree
+    /// is large and neither a filter nor an order asks for a look at all of them now.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sums_age_ms: Option<u64>,
+    /// Whether there are no such sums yet: they are zero, and a look has begun that the next request can use.
+    #[serde(default)]
+    pub are_sums_missing: bool,
+    /// Whether so many children are not up that only a part of them was looked at: those counted as up may be in any state.
+    #[serde(default)]
+    pub is_partial: bool,
 }
 
 /// State of a child.

@@ -156,6 +156,8 @@ pub(super) enum Held {
         from: Duration,
         by: Duration,
     },
+    /// The child is parked by order.
+    Aside,
     /// The child stays down.
     Rests,
 }

@@ -11,6 +11,7 @@ use crate::chaos::judge::clock::Clock;
 use crate::chaos::judge::needs::Ties;
 use crate::chaos::judge::reading::{Steps, Tri};
 use crate::chaos::judge::supervisor_view::SupervisorView;
+use crate::chaos::judge::{Claim, Violation};
 use crate::tree::statements::{Enrolled, Roll};
 
 impl SupervisorView {
@@ -143,12 +144,12 @@ impl SupervisorView {
         }
         let mut child = Child::new(spec, self.next_place(path));
         (child.may_start, child.is_ordered) = (true, true);
-        child.orders = self.orders.values().flatten().filter(|ordered| *ordered == path).count() as u32;
+        child.orders = self.orders.values().filter(|given| given.path.as_ref() == Some(path)).count() as u32;
         self.children.insert(path.clone(), child);
     }
 
-    pub(super) fn ordered(&mut self, call: u64, path: Option<Arc<str>>) {
-        match &path {
+    pub(super) fn ordered(&mut self, call: u64, given: Given) {
+        match &given.path {
             Some(path) => {
                 if let Some(child) = self.children.get_mut(path) {
                     child.orders += 1;
@@ -161,20 +162,23 @@ impl SupervisorView {
                 self.shared.blur();
             }
         }
-        self.orders.insert(call, path);
+        self.orders.insert(call, given);
     }
 
     /// Takes the answer to an order. It was carried out since it was given, and what was known of the child may be
     /// outdated.
-    pub(super) fn answered(&mut self, call: u64) {
+    pub(super) fn answered(&mut self, call: u64, is_done: bool, at: Duration, found: &mut Vec<Violation>) {
         match self.orders.remove(&call) {
-            Some(Some(path)) => {
-                if let Some(child) = self.children.get_mut(&path) {
-                    child.orders = child.orders.saturating_sub(1);
-                    child.history.blur();
+            Some(Given { path: Some(path), is_park }) => {
+                let Some(child) = self.children.get_mut(&path) else { return };
+                child.orders = child.orders.saturating_sub(1);
+                child.history.blur();
+                if is_park && is_done && (child.held != Held::Aside || child.life.is_some()) {
+                    let evidence = format!("{path} was to be parked by order, and is not");
+                    self.find(found, Claim::Radius, at, evidence);
                 }
             }
-            Some(None) => {
+            Some(Given { path: None, .. }) => {
                 self.children.values_mut().for_each(|child| child.history.blur());
                 self.shared.blur();
             }
@@ -184,12 +188,24 @@ impl SupervisorView {
 
     /// Marks the supervisor as settled when everything uncertain is over.
     pub(super) fn settle(&mut self) {
-        if self.is_settled || self.is_booting || !self.busy.is_empty() || self.orders.values().any(Option::is_none) {
+        if self.is_settled
+            || self.is_booting
+            || !self.busy.is_empty()
+            || self.orders.values().any(|given| given.path.is_none())
+        {
             return;
         }
         let is_settled = |path: &Arc<str>| self.children.get(path).is_none_or(Child::is_settled);
         self.is_settled = self.pending.iter().all(is_settled);
     }
+}
+
+/// An order that was given and not answered: its child, or all children.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) path: Option<Arc<str>>,
+    /// Whether it is to park the child.
+    pub(super) is_park: bool,
 }
 
 fn loosen(child: &mut Child) {

@@ -32,6 +32,8 @@ mod radius;
 mod reading;
 mod saves;
 mod supervisor_view;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -128,6 +128,19 @@ impl SupervisorView {
         }
     }
 
+    /// Takes the park of a child by order.
+    pub(super) fn parked_by_order(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        let Some(child) = self.children.get_mut(path) else { return };
+        let was_ordered = child.is_ordered;
+        (child.call, child.stopped_for, child.may_start) = (None, None, false);
+        child.held = Held::Aside;
+        // The order itself is not answered yet. If others wait, one of them may start the child.
+        child.is_ordered = child.orders > 1;
+        if !was_ordered {
+            self.find(found, Claim::Radius, at, format!("{path} is parked by order, and no order said so"));
+        }
+    }
+
     pub(super) fn may_start(&self, path: &Arc<str>, attempt: u64, at: Duration, found: &mut Vec<Violation>) {
         let Some(child) = self.children.get(path) else { return };
         if let Some(life) = child.life.as_ref().filter(|life| !life.is_foreign) {
@@ -138,6 +151,10 @@ impl SupervisorView {
         }
         if self.is_ending {
             let evidence = format!("{path} is started although {} is ending", self.path);
+            return self.find(found, Claim::Radius, at, evidence);
+        }
+        if child.held == Held::Aside && !child.is_ordered {
+            let evidence = format!("{path} is started: an order has parked it, and none has revived it");
             return self.find(found, Claim::Radius, at, evidence);
         }
         let is_called = child.call.as_ref().is_some_and(|call| call.restarts() || call.is_loose);

@@ -8,6 +8,7 @@ use regrow_supervisors::{AutoShutdown, Exit, Intensity, StopOrder, Strategy};
 
 use crate::chaos::judge::child::{Call, Child, Held, Life, Units};
 use crate::chaos::judge::clock::Clock;
+use crate::chaos::judge::enrol::Given;
 use crate::chaos::judge::needs::Ties;
 use crate::chaos::judge::reading::{Phase, Scope, Tri};
 use crate::chaos::judge::{Claim, Violation};
@@ -52,7 +53,7 @@ pub(super) struct SupervisorView {
     pub(super) last_busy: Duration,
     /// Whether a rule has restarted all children.
     pub(super) had_group: bool,
-    pub(super) orders: HashMap<u64, Option<Arc<str>>>,
+    pub(super) orders: HashMap<u64, Given>,
     pub(super) margin: Duration,
 }
 
@@ -71,8 +72,8 @@ impl SupervisorView {
                 self.note(&path);
             }
             Seen::IsReady { name } => self.wake(&name, at),
-            Seen::Ordered { call, path } => self.ordered(call, path),
-            Seen::Answered { call } => self.answered(call),
+            Seen::Ordered { call, path, is_park } => self.ordered(call, Given { path, is_park }),
+            Seen::Answered { call, is_done } => self.answered(call, is_done, at, found),
             Seen::ToEnd { by_force, at_once } => {
                 self.may_end = true;
                 self.is_killed |= by_force;
@@ -150,7 +151,9 @@ impl SupervisorView {
             What::Start(attempt) => self.start(path, attempt, at, found),
             What::Ask | What::Kill => self.stop(path, at, found),
             // Members of its group are started without it.
-            What::Waits | What::Parked(_) | What::Blocked | What::GivenUp | What::Rests if self.last_busy < at => {
+            What::Waits | What::Parked(_) | What::ParkedByOrder | What::Blocked | What::GivenUp | What::Rests
+                if self.last_busy < at =>
+            {
                 self.last_busy = at;
                 self.release(path, at);
                 self.hear_of(path, what, at, found);
@@ -158,6 +161,7 @@ impl SupervisorView {
             What::Delayed(delay) => self.delayed(path, delay, at, found),
             What::Waits => self.waits(path, at, found),
             What::Parked(probe_in) => self.parked(path, probe_in, at, found),
+            What::ParkedByOrder => self.parked_by_order(path, at, found),
             What::Blocked => self.blocked(path, at, found),
             What::Renewed => self.renewed(path, at, found),
             // What follows is as for an order.

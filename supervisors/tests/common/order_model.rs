@@ -9,14 +9,16 @@
 //! 3. A child without a life rests, is to be started, or is to be tried again: at rest no child is left behind, except by a
 //!    group restart whose retry an order has cancelled (OTP rules 36, 61).
 //! 4. A child is put to rest, and forgotten, once.
-//! 5. A restart by order is answered by a life that began after it. If nothing has failed, only children that orders name
+//! 5. A child that an order has parked is started by an order to revive it, and by nothing else.
+//! 6. An order about one life is obeyed if no later life of that child has come up, and refused as replaced otherwise.
+//! 7. A restart by order is answered by a life that began after it. If nothing has failed, only children that orders name
 //!    are told to stop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use regrow_supervisors::{
-    Action, Answer, Attempt, ChildKey, ChildSpec, ChildState, Exit, Machine, Order, OrderId, Report,
+    Action, Answer, Attempt, ChildKey, ChildSpec, ChildState, Exit, Machine, Order, OrderError, OrderId, Report,
 };
 
 use super::one_deed_away;
@@ -50,13 +52,61 @@ pub(crate) enum Verb {
     Restart,
     Renew,
     Delete,
+    Park,
+    Revive,
+    /// About the latest life.
+    ParkThis,
+    TerminateThis,
+    RenewThis,
+    /// About the first life that the child ever had.
+    ParkFirst,
     Read,
+}
+
+/// The orders that OTP has, and the restart of a running child.
+pub(crate) const CLASSIC: &[Verb] = &[Verb::Start, Verb::Terminate, Verb::Restart, Verb::Renew, Verb::Delete];
+
+/// Parks, with what begins and ends them, and orders about one life.
+pub(crate) const PARKS: &[Verb] =
+    &[Verb::Start, Verb::Terminate, Verb::Restart, Verb::Park, Verb::Revive, Verb::ParkThis, Verb::ParkFirst];
+
+/// Orders about one life, and what they may meet.
+pub(crate) const MEANT: &[Verb] = &[Verb::Renew, Verb::Park, Verb::Revive, Verb::TerminateThis, Verb::RenewThis];
+
+pub(crate) const ALL: &[Verb] = &[
+    Verb::Start,
+    Verb::Terminate,
+    Verb::Restart,
+    Verb::Renew,
+    Verb::Delete,
+    Verb::Park,
+    Verb::Revive,
+    Verb::ParkThis,
+    Verb::TerminateThis,
+    Verb::RenewThis,
+    Verb::ParkFirst,
+];
+
+impl Verb {
+    fn means_a_life(self) -> bool {
+        matches!(self, Self::ParkThis | Self::TerminateThis | Self::RenewThis | Self::ParkFirst)
+    }
+}
+
+/// The life that an order of this kind is about.
+fn life_of(verb: Verb, name: &str, sim: &Sim, firsts: &BTreeMap<&'static str, Attempt>) -> Option<Attempt> {
+    match verb {
+        Verb::ParkFirst => firsts.get(name).copied(),
+        _ if verb.means_a_life() => sim.asked().latest_life(sim.asked().find(name)?),
+        _ => None,
+    }
 }
 
 /// What a walk or a life may do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Orders {
     pub(crate) names: &'static [&'static str],
+    pub(crate) verbs: &'static [Verb],
     /// How many orders are given in all.
     pub(crate) orders_max: u64,
     /// The spec of a child that is started by order.
@@ -80,6 +130,18 @@ pub(crate) struct OrderModel {
     is_hurried: bool,
     /// The newest attempt when each restart by order was given.
     renewals: BTreeMap<OrderId, u64>,
+    parked: BTreeSet<ChildKey>,
+    were_parked: BTreeSet<ChildKey>,
+    /// The children that orders are to revive.
+    revivals: BTreeMap<OrderId, &'static str>,
+    /// The child that the latest order to be answered revives.
+    revived: Option<&'static str>,
+    /// The life that each order is about, if it is about one.
+    meant: BTreeMap<OrderId, (Verb, Attempt)>,
+    /// The first life of each child.
+    firsts: BTreeMap<&'static str, Attempt>,
+    /// The latest life of each child that came up, and the latest that had not been told to stop by then.
+    ups: BTreeMap<ChildKey, (u64, u64)>,
     /// Children that orders have ended.
     touched: BTreeSet<&'static str>,
     /// Something else than orders may have ended children.
@@ -99,6 +161,13 @@ impl OrderModel {
             is_told_to_end: false,
             is_hurried: false,
             renewals: BTreeMap::new(),
+            parked: BTreeSet::new(),
+            were_parked: BTreeSet::new(),
+            revivals: BTreeMap::new(),
+            revived: None,
+            meant: BTreeMap::new(),
+            firsts: BTreeMap::new(),
+            ups: BTreeMap::new(),
             touched: BTreeSet::new(),
             is_disturbed: false,
             trail: Vec::new(),
@@ -117,7 +186,8 @@ impl OrderModel {
     /// Two models with one print have one future.
     pub(crate) fn print(&self) -> u64 {
         let Self { sim, resting, retrying, is_cancelled, forgotten, is_told_to_end, is_hurried, .. } = self;
-        let orders = (&self.renewals, &self.touched, self.is_disturbed);
+        let lives = (&self.meant, &self.firsts, &self.ups, &self.were_parked);
+        let orders = (&self.renewals, &self.touched, self.is_disturbed, &self.parked, &self.revivals, lives);
         let seen = (resting, retrying, is_cancelled, forgotten, is_told_to_end, is_hurried, orders);
         let print = format!("{} {seen:?}", sim.print());
         let mut hasher = DefaultHasher::new();
@@ -142,8 +212,8 @@ impl OrderModel {
             deeds.push(Deed::Due);
         }
         if self.sim.orders() < self.menu.orders_max {
-            let verbs = [Verb::Start, Verb::Terminate, Verb::Restart, Verb::Renew, Verb::Delete];
             for &name in self.menu.names {
+                let verbs = self.menu.verbs.iter().copied().filter(|&verb| self.can_give(verb, name));
                 deeds.extend(verbs.map(|verb| Deed::Order(verb, name)));
             }
             deeds.push(Deed::Order(Verb::Read, "all"));
@@ -192,11 +262,10 @@ impl OrderModel {
                             model.sim.has_ended() || model.is_cancelled || model.resting.contains(&key);
                         assert!(is_accounted_for, "left behind");
                     }
-                    ChildState::Retrying
-                    | ChildState::Waiting
-                    | ChildState::Parked
-                    | ChildState::Starting
-                    | ChildState::Stopping => panic!("{key:?} is {standing:?}"),
+                    ChildState::Parked => assert!(model.parked.contains(&key), "parked by nothing"),
+                    ChildState::Retrying | ChildState::Waiting | ChildState::Starting | ChildState::Stopping => {
+                        panic!("{key:?} is {standing:?}")
+                    }
                 }
             }
         });
@@ -229,7 +298,19 @@ impl OrderModel {
         };
         let sim = &mut self.sim;
         match deed {
-            Deed::Started(attempt) => sim.started(attempt),
+            Deed::Started(attempt) => {
+                // The machine may have decided what is still to be polled.
+                let is_told = sim.asked().standing(attempt.child()) != Some(ChildState::Starting);
+                if let Some(id) = sim.asked().spec(attempt.child()).map(|spec| spec.id().to_owned())
+                    && let Some(name) = self.menu.names.iter().find(|name| **name == id)
+                {
+                    self.firsts.entry(name).or_insert(attempt);
+                }
+                let (latest, untold) = self.ups.entry(attempt.child()).or_default();
+                *latest = attempt.number().max(*latest);
+                *untold = if is_told { *untold } else { attempt.number().max(*untold) };
+                sim.started(attempt);
+            }
             Deed::Ignored(attempt) => sim.ignored(attempt),
             Deed::StartFailed(attempt) => sim.start_failed(attempt, Exit::failed("no")),
             Deed::Gone(attempt, End::Normal) => sim.exits(attempt, Exit::Normal),
@@ -243,16 +324,25 @@ impl OrderModel {
                     Verb::Restart => Order::RestartChild(name.into()),
                     Verb::Renew => Order::RenewChild { id: name.into(), reason: "".into() },
                     Verb::Delete => Order::DeleteChild(name.into()),
+                    Verb::Revive => Order::Revive(name.into()),
+                    Verb::Park | Verb::ParkThis | Verb::ParkFirst => Order::Park { id: name.into(), reason: "".into() },
+                    Verb::TerminateThis => Order::TerminateChild(name.into()),
+                    Verb::RenewThis => Order::RenewChild { id: name.into(), reason: "".into() },
                     Verb::Read => Order::Read,
                 };
                 let newest = sim.newest();
-                let call = sim.order(order);
+                let life = life_of(verb, name, sim, &self.firsts);
+                let call = sim.order(order.meant(life));
+                self.meant.extend(life.map(|life| (call, (verb, life))));
                 match verb {
-                    Verb::Renew => {
+                    Verb::Renew | Verb::RenewThis => {
                         self.renewals.insert(call, newest);
                         self.touched.insert(name);
                     }
-                    Verb::Terminate => drop(self.touched.insert(name)),
+                    Verb::Terminate | Verb::TerminateThis | Verb::Park | Verb::ParkThis | Verb::ParkFirst => {
+                        self.touched.insert(name);
+                    }
+                    Verb::Revive => drop(self.revivals.insert(call, name)),
                     Verb::Start | Verb::Restart | Verb::Delete | Verb::Read => {}
                 }
             }
@@ -289,16 +379,34 @@ impl OrderModel {
         }
     }
 
+    /// Whether an order of this kind has a life to be about.
+    fn can_give(&self, verb: Verb, name: &str) -> bool {
+        !verb.means_a_life() || life_of(verb, name, &self.sim, &self.firsts).is_some()
+    }
+
     fn on_action(&mut self, action: &Action) {
+        let revived = self.revived.take();
         match action {
             Action::Start(attempt) => {
+                let id = self.sim.asked().spec(attempt.child()).map(ChildSpec::id);
+                assert!(!self.parked.remove(&attempt.child()) || id == revived, "started although it is parked");
                 self.resting.remove(&attempt.child());
                 self.retrying.remove(&attempt.child());
             }
-            Action::Park { .. } | Action::Wait(_) => panic!("no policy says so"),
+            Action::Park { child, until } => {
+                assert_eq!(*until, None, "no policy says so");
+                assert!(self.parked.insert(*child), "parked twice");
+                self.were_parked.insert(*child);
+                self.resting.remove(child);
+                self.retrying.remove(child);
+            }
+            Action::Wait(key) => assert!(self.were_parked.contains(key), "it was not closed"),
             Action::NoteKept { .. } => panic!("no child keeps a value"),
             Action::Dismiss(key) => assert!(!self.resting.contains(key), "dismissed while it rests"),
-            Action::Answer { call, result: Ok(Answer::Started(attempt)) } => {
+            Action::Answer { call, result } => {
+                self.revived = self.revivals.remove(call).filter(|_| result.is_ok());
+                self.check_meant(*call, result);
+                let Ok(Answer::Started(attempt)) = result else { return };
                 if let Some(newest) = self.renewals.remove(call) {
                     assert!(attempt.number() > newest, "answered by the life that it was to end");
                 }
@@ -307,23 +415,36 @@ impl OrderModel {
             Action::Adopt { child, .. } => assert!(!self.sim.is_live(*child), "adopted while it lives"),
             Action::Rest(key) => {
                 assert!(self.resting.insert(*key), "put to rest twice");
+                self.parked.remove(key);
                 self.is_cancelled |= self.retrying.remove(key) && self.menu.is_ordered;
             }
             Action::Forget(key) => {
                 assert!(self.forgotten.insert(*key), "forgotten twice");
                 self.resting.remove(key);
+                self.parked.remove(key);
             }
             Action::Ask(attempt) | Action::Kill(attempt) => {
                 let is_named =
                     self.sim.asked().spec(attempt.child()).is_none_or(|spec| self.touched.contains(spec.id()));
                 assert!(self.is_disturbed || is_named, "{attempt:?} is told to stop for no reason");
             }
-            Action::Abandon(_)
-            | Action::Withdraw(_)
-            | Action::Readmit(_)
-            | Action::Answer { .. }
-            | Action::Up
-            | Action::End(_) => {}
+            Action::Abandon(_) | Action::Withdraw(_) | Action::Readmit(_) | Action::Up | Action::End(_) => {}
+        }
+    }
+
+    /// The answer comes after the decision. Only a restart is answered by a later life.
+    fn check_meant(&mut self, call: OrderId, result: &Result<Answer, OrderError>) {
+        let Some((verb, life)) = self.meant.remove(&call) else { return };
+        let (latest, untold) = self.ups.get(&life.child()).copied().unwrap_or_default();
+        match result {
+            Ok(_) if verb == Verb::RenewThis => {}
+            // A start that was cut short for the order may have succeeded meanwhile.
+            Ok(_) => assert!(untold <= life.number(), "{verb:?} was about {life:?}, and {untold} is up"),
+            Err(OrderError::Replaced) => {
+                let is_another = self.sim.asked().spec(life.child()).is_none();
+                assert!(is_another || latest > life.number(), "{verb:?}: {life:?} is the latest life");
+            }
+            Err(_) => {}
         }
     }
 

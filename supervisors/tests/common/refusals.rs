@@ -11,6 +11,7 @@ pub(crate) enum Verb {
     Renew,
     Delete,
     Revive,
+    Park,
     Describe,
     Read,
 }
@@ -24,6 +25,8 @@ impl Verb {
             Order::RenewChild { .. } => Self::Renew,
             Order::DeleteChild(_) => Self::Delete,
             Order::Revive(_) => Self::Revive,
+            Order::Park { .. } => Self::Park,
+            Order::Meant { order, .. } => Self::of(order),
             Order::Reconfigure(..) | Order::Limit { .. } | Order::Adjust(_) => Self::Describe,
             Order::Read => Self::Read,
         }
@@ -39,14 +42,17 @@ impl Verb {
             E::Refused(_) => matches!(self, Self::Start | Self::Describe),
             E::Failed(_) => matches!(self, Self::Start | Self::Restart | Self::Renew),
             E::NotFound => {
-                matches!(self, Self::Terminate | Self::Restart | Self::Renew | Self::Delete | Self::Revive)
+                matches!(self, Self::Terminate | Self::Restart | Self::Renew | Self::Delete | Self::Revive | Self::Park)
             }
             E::Restarting => matches!(self, Self::Restart | Self::Renew | Self::Delete),
             E::Running => matches!(self, Self::Restart | Self::Delete | Self::Revive),
             E::Stopping => {
-                matches!(self, Self::Start | Self::Restart | Self::Renew | Self::Delete | Self::Revive)
+                matches!(self, Self::Start | Self::Restart | Self::Renew | Self::Delete | Self::Revive | Self::Park)
             }
-            E::Starting | E::Parked | E::Down => self == Self::Renew,
+            E::Starting | E::Down => matches!(self, Self::Renew | Self::Park),
+            E::Parked => matches!(self, Self::Restart | Self::Renew | Self::Park),
+            // The worlds say when this is right.
+            E::Replaced => !matches!(self, Self::Start | Self::Describe | Self::Read),
             E::WrongKind => matches!(self, Self::Restart | Self::Delete | Self::Describe),
             _ => false,
         }

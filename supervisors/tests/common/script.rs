@@ -6,6 +6,7 @@
 //! are numbered from 1, and their answers carry that number (`answer 1 done`, `refuse 2 not_found`).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use regrow_supervisors::{
     Action, Adjustment, Answer, Attempt, BudgetClock, Chance, ChildKey, ChildSpec, ChildState, Exit, Flags,
@@ -329,6 +330,18 @@ impl Script {
         self.order(Order::RenewChild { id: name.into(), reason: "why not".into() })
     }
 
+    /// Orders that a child is set aside.
+    pub(crate) fn park(&mut self, name: &str) -> &mut Self {
+        self.order(Order::Park { id: name.into(), reason: "on fire".into() })
+    }
+
+    /// Gives an order about the life of a child, which is written as `db` or `db#1`, as in [`attempt`](Self::attempt).
+    pub(crate) fn meaning(&mut self, life: &str, order: Order) -> &mut Self {
+        self.poll();
+        let life = self.attempt(life);
+        self.order(order.meant(Some(life)))
+    }
+
     pub(crate) fn delete(&mut self, name: &str) -> &mut Self {
         self.order(Order::DeleteChild(name.into()))
     }
@@ -343,6 +356,10 @@ impl Script {
         children: impl IntoIterator<Item = C>,
     ) -> &mut Self {
         self.order(Order::Reconfigure(flags.into(), children.into_iter().map(C::into_spec).collect()))
+    }
+
+    pub(crate) fn given(&mut self, order: Order) -> &mut Self {
+        self.order(order)
     }
 
     fn order(&mut self, order: Order) -> &mut Self {
@@ -516,7 +533,7 @@ impl Script {
             Action::Kill(attempt) => format!("kill {}", name(&attempt.child())),
             Action::Abandon(attempt) => format!("abandon {}", name(&attempt.child())),
             Action::Rest(key) => format!("rest {}", name(key)),
-            Action::Park { child, until } => format!("park {} until {until:?}", name(child)),
+            Action::Park { child, until } => format!("park {} until {}", name(child), time_or_revival(*until)),
             Action::Wait(key) => format!("wait {}", name(key)),
             Action::Forget(key) => format!("forget {}", name(key)),
             Action::Dismiss(key) => format!("dismiss {}", name(key)),
@@ -542,6 +559,7 @@ impl Script {
                 OrderError::Starting => format!("refuse {call} starting"),
                 OrderError::Parked => format!("refuse {call} parked"),
                 OrderError::Down => format!("refuse {call} down"),
+                OrderError::Replaced => format!("refuse {call} replaced"),
                 OrderError::Failed(exit) => format!("refuse {call} {exit}"),
                 OrderError::Refused(error) => format!("refuse {call} {error}"),
                 OrderError::WrongKind => format!("refuse {call} dynamic"),
@@ -574,12 +592,17 @@ impl Script {
             Report::DependencyGone { child, name: gone, then } => {
                 format!("{} is without {gone}: {then:?}", name(child))
             }
-            Report::Parked { child, until, .. } => format!("parked {} until {until:?}", name(child)),
+            Report::Parked { child, reason: Some(reason), .. } => format!("parked {}: {reason}", name(child)),
+            Report::Parked { child, until, .. } => format!("parked {} until {}", name(child), time_or_revival(*until)),
             Report::Overran { attempt, exit } => format!("overran {} {exit}", name(&attempt.child())),
             Report::RestartOrdered { child, reason } => format!("restart_ordered {} {reason}", name(child)),
             Report::Overdue { attempt, exit } => format!("overdue {} {exit}", name(&attempt.child())),
         }
     }
+}
+
+fn time_or_revival(until: Option<Duration>) -> String {
+    until.map_or("it is revived".to_owned(), |until| format!("{until:?}"))
 }
 
 /// A history that ends while something is still to be told is not over.

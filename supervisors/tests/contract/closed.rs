@@ -55,6 +55,7 @@ inside! {
     wait_in_order, start_left_behind, rest_left_behind, blocked_until, prompt_window_is_over, take_retry, retry, at, take,
     follow, ignored, start_failed, fail_boot, stop_child, stopped, has_gone, start_order_failed, carry_out, start_order,
     start_for, terminate_order, revive_order, advance, cut_short, restart_order, delete_order, reconfigure_order,
+    park_order, set_aside, carried_out,
 }
 
 #[test]

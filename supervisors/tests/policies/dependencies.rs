@@ -211,8 +211,8 @@ fn what_is_known_of_services_elsewhere_counts_as_for_siblings() {
     let job = |prospect, was_ready| Outlook { prospect, completion: Some(Completion { was_ready }), life: 0 };
     let mut tree = Script::unbooted(OneForOne, [needs("web", [Dependency::completed("x")])]);
     tree.expect(["up"]).elsewhere("x", true).expect([]).stands("web", WAITING);
-    tree.outlook("x", Prospect::Parked { until: 700 * MS }).expect(["park web until 700ms"]);
-    tree.outlook("x", Prospect::Parked { until: 900 * MS }).expect(["park web until 900ms"]);
+    tree.outlook("x", Prospect::Parked { until: Some(700 * MS) }).expect(["park web until 700ms"]);
+    tree.outlook("x", Prospect::Parked { until: Some(900 * MS) }).expect(["park web until 900ms"]);
     tree.outlook("x", Prospect::MayCome).expect(["wait web"]).stands("web", WAITING);
     tree.outlook("x", Prospect::Gone).expect(["park web until 30s"]);
     tree.outlook("x", job(Prospect::Gone, false)).starts(["web"]);

@@ -12,6 +12,7 @@ mod exit_rules;
 mod give_up;
 mod groups;
 mod kept;
+mod ordered_park;
 mod park;
 mod rate;
 mod ready;

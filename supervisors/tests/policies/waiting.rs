@@ -81,7 +81,7 @@ fn a_delay_is_cut_short_by_the_return_of_a_dependency_and_by_nothing_else() {
 
 #[test]
 fn of_several_parked_dependencies_the_last_to_come_back_says_how_long() {
-    let parked = |ms| Prospect::Parked { until: ms * MS };
+    let parked = |ms| Prospect::Parked { until: Some(ms * MS) };
     for (a, b) in [(700, 900), (900, 700)] {
         let mut tree = Script::unbooted(OneForOne, [needs("web", ["a", "b"])]);
         tree.expect(["up"]).outlook("a", parked(a)).ignore_actions().outlook("b", parked(b)).ignore_actions();
@@ -97,7 +97,7 @@ fn of_several_parked_dependencies_the_last_to_come_back_says_how_long() {
 #[test]
 fn a_parked_child_is_parked_once_whatever_spec_it_gets_meanwhile() {
     let mut tree = Script::unbooted(OneForOne, [needs("web", ["x"])]);
-    tree.expect(["up"]).outlook("x", Prospect::Parked { until: 700 * MS }).expect(["park web until 700ms"]);
+    tree.expect(["up"]).outlook("x", Prospect::Parked { until: Some(700 * MS) }).expect(["park web until 700ms"]);
     tree.tells_whatever().adjust(adjusted(needs("web", ["x"]))).expect(["answer 1 done"]).tells([]);
 }
 
@@ -106,7 +106,7 @@ fn a_child_whose_parked_dependency_goes_for_good_fails_at_once_if_that_is_asked_
     let policy = Policy::default().depends_on(["x"]).on_dependency_gone(DependencyGone::Fail);
     let spec = permanent("web").policy(policy);
     let mut tree = Script::made(Intensity::new(0, 1000 * MS), OneForOne, [spec]);
-    tree.expect(["up"]).outlook("x", Prospect::Parked { until: 700 * MS }).expect(["park web until 700ms"]);
+    tree.expect(["up"]).outlook("x", Prospect::Parked { until: Some(700 * MS) }).expect(["park web until 700ms"]);
     tree.outlook("x", Prospect::Gone).after(10).expect(["wait web", "end shutdown"]);
 }
 

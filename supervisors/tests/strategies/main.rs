@@ -9,6 +9,7 @@ mod dynamic;
 mod late_facts;
 mod leaving;
 mod management;
+mod meant;
 mod nesting;
 mod one_for_all;
 mod one_for_one;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use crate::common::order_model::{Deed, OrderModel, Orders, Verb};
+use crate::common::order_model::{ALL, CLASSIC, Deed, MEANT, OrderModel, Orders, PARKS, Verb};
 use crate::common::sim::Sim;
 use crate::common::{MS, permanent, temporary, transient};
 use crate::steps::{ALWAYS, Step, steps};
@@ -46,24 +46,24 @@ fn explore(sim: Sim, menu: Orders, deeds_max: u32) -> usize {
 }
 
 /// One tree, whose child `a` is of every type, and an unknown name.
-fn walk(name: &str, deeds_max: u32, hurry: bool) {
+fn walk(name: &str, verbs: &'static [Verb], deeds_max: u32, hurry: bool) {
     for strategy in STRATEGIES {
         let begun = Instant::now();
         let mut worlds = 0;
         for spec in RESTARTS {
             let is_ordered = strategy != Strategy::OneForOne;
-            let menu = Orders { names: &["a", "new"], orders_max: 3, spec, hurry, is_ordered };
+            let menu = Orders { names: &["a", "new"], verbs, orders_max: 3, spec, hurry, is_ordered };
             worlds += explore(fixed(strategy, 1, [spec("a"), bounded(permanent("z"))]), menu, deeds_max);
         }
         println!("{strategy}, {name}, {deeds_max} deeds: {worlds} worlds in {:.1?}", begun.elapsed());
     }
 }
 
-fn walk_dynamic(deeds_max: u32, hurry: bool) {
+fn walk_dynamic(verbs: &'static [Verb], deeds_max: u32, hurry: bool) {
     let begun = Instant::now();
     let mut worlds = 0;
     for spec in RESTARTS {
-        let menu = Orders { names: &["a", "b"], orders_max: 4, spec, hurry, is_ordered: false };
+        let menu = Orders { names: &["a", "b"], verbs, orders_max: 4, spec, hurry, is_ordered: false };
         let machine = Sim::dynamic(intensity(1), Some(2));
         worlds += explore(machine, menu, deeds_max);
     }
@@ -72,32 +72,45 @@ fn walk_dynamic(deeds_max: u32, hurry: bool) {
 
 #[test]
 fn every_order_is_answered_once_in_every_small_world() {
-    walk("2 children", 3, false);
-    walk("2 children, hurried", 2, true);
+    walk("2 children", CLASSIC, 3, false);
+    walk("2 children, hurried", CLASSIC, 2, true);
+}
+
+#[test]
+fn orders_to_park_and_orders_about_one_life_are_obeyed_in_every_small_world() {
+    for verbs in [PARKS, MEANT] {
+        walk("2 children", verbs, 3, false);
+        walk("2 children, hurried", verbs, 2, true);
+    }
+    walk_dynamic(PARKS, 3, false);
+    walk_dynamic(PARKS, 3, true);
 }
 
 #[test]
 fn every_order_to_a_dynamic_supervisor_is_answered_once_in_every_small_world() {
-    walk_dynamic(4, false);
-    walk_dynamic(3, true);
+    walk_dynamic(CLASSIC, 4, false);
+    walk_dynamic(CLASSIC, 3, true);
 }
 
 /// In release: `cargo test --release --test walks -- every_order --ignored --nocapture`.
 #[test]
 #[ignore = "most of a million worlds, half a minute"]
 fn larger_worlds() {
-    walk("2 children", 5, false);
-    walk("2 children, hurried", 4, true);
-    walk_dynamic(5, false);
-    walk_dynamic(5, true);
+    for verbs in [CLASSIC, PARKS, MEANT] {
+        walk("2 children", verbs, 5, false);
+        walk("2 children, hurried", verbs, 4, true);
+        walk_dynamic(verbs, 5, false);
+        walk_dynamic(verbs, 5, true);
+    }
 }
 
 /// Of 200 whims, those on which this deed may happen.
 fn share(deed: Deed) -> u8 {
     match deed {
         Deed::Stop | Deed::Kill | Deed::Abandon => 1,
-        Deed::Order(Verb::Start | Verb::Terminate | Verb::Restart | Verb::Renew | Verb::Delete, _) => 60,
         Deed::Ignored(_) | Deed::StartFailed(_) | Deed::Order(Verb::Read, _) => 40,
+        Deed::Order(Verb::Revive, _) => 100,
+        Deed::Order(..) => 60,
         Deed::Started(_) | Deed::Gone(..) | Deed::Due => ALWAYS,
     }
 }
@@ -124,7 +137,8 @@ proptest! {
         let strategy = STRATEGIES[strategy];
         let specs = NAMES.iter().zip(restarts).map(|(name, restart)| RESTARTS[restart](name));
         let is_ordered = strategy != Strategy::OneForOne;
-        let menu = Orders { names: NAMES, orders_max: u64::MAX, spec: RESTARTS[spec], hurry: true, is_ordered };
+        let spec = RESTARTS[spec];
+        let menu = Orders { names: NAMES, verbs: ALL, orders_max: u64::MAX, spec, hurry: true, is_ordered };
         live(fixed(strategy, restarts_max, specs), menu, &steps);
     }
 
@@ -132,7 +146,8 @@ proptest! {
     fn every_order_to_a_dynamic_supervisor_is_answered_once_in_a_long_life(
         spec in 0..3_usize, restarts_max in 0..40_u32, children_max in 1..5_usize, steps in steps(50..300),
     ) {
-        let menu = Orders { names: NAMES, orders_max: u64::MAX, spec: RESTARTS[spec], hurry: true, is_ordered: false };
+        let spec = RESTARTS[spec];
+        let menu = Orders { names: NAMES, verbs: ALL, orders_max: u64::MAX, spec, hurry: true, is_ordered: false };
         let machine = Sim::dynamic(intensity(restarts_max), Some(children_max));
         live(machine, menu, &steps);
     }

@@ -2,8 +2,8 @@
 //!
 //! 1. No life goes on that the supervisor does not know of, and the promises of the [simulator](crate::common::sim) hold.
 //! 2. No start before its delay is over, unless by an order about that child, or because another child became ready.
-//! 3. It never goes silent: a child that is retrying or parked has a time, one that waits has something missing, and
-//!    one that is down rests, or belongs to a group whose start is still to come. None waits for a service that is gone.
+//! 3. It never goes silent: a child that is retrying or parked has a time, unless an order has parked it or what it
+//!    depends on. A child that waits has something missing, and one that is down rests, or belongs to a group whose start is still to come. None waits for a service that is gone.
 //! 4. It ends by the passing of time alone, and wants nothing afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +31,10 @@ struct Walk {
     blocked: BTreeSet<ChildKey>,
     /// Orders that start a child whatever its delay.
     hasty: BTreeMap<OrderId, &'static str>,
+    /// Children that orders have parked.
+    parked: BTreeSet<ChildKey>,
+    /// The child of the latest such order, if that was answered just now.
+    revived: Option<&'static str>,
     trail: Vec<String>,
 }
 
@@ -146,6 +150,8 @@ impl Walk {
             resting: BTreeSet::new(),
             blocked: BTreeSet::new(),
             hasty: BTreeMap::new(),
+            parked: BTreeSet::new(),
+            revived: None,
             trail: Vec::new(),
         };
         if walk.dice.one_in(3) {
@@ -282,7 +288,8 @@ impl Walk {
             Prospect::Ready,
             Prospect::Ready,
             Prospect::MayCome,
-            Prospect::Parked { until },
+            Prospect::Parked { until: Some(until) },
+            Prospect::Parked { until: None },
             Prospect::Gone,
         ]);
         let ended =
@@ -313,7 +320,7 @@ impl Walk {
 
     fn order(&mut self) {
         let name = self.dice.pick(&NAMES);
-        let order = match self.dice.below(14) {
+        let order = match self.dice.below(16) {
             0..3 => Order::StartChild(spec(name, self.has_groups, &mut self.dice)),
             3..5 => Order::TerminateChild(name.into()),
             5..7 => Order::RestartChild(name.into()),
@@ -321,6 +328,12 @@ impl Walk {
             8..10 => Order::Revive(name.into()),
             10 => Order::Read,
             11..13 => Order::RenewChild { id: name.into(), reason: "".into() },
+            13 => Order::Park { id: name.into(), reason: "".into() },
+            14 => {
+                let key = self.sim.asked().find(name);
+                let life = key.and_then(|key| self.sim.asked().latest_life(key));
+                Order::Park { id: name.into(), reason: "".into() }.meant(life)
+            }
             _ => {
                 let specs = self.sim.asked().children();
                 let ids: Vec<_> = specs.iter().map(|(_, spec, ..)| spec.id().to_owned()).collect();
@@ -330,7 +343,9 @@ impl Walk {
             }
         };
         let words = format!("{order:?}").chars().take(60).collect::<String>();
-        let is_hasty = matches!(order, Order::RestartChild(_) | Order::Revive(_));
+        // A group that waits for a child which is parked is started at once.
+        let is_park = matches!(order, Order::Park { .. } | Order::Meant { .. });
+        let is_hasty = is_park || matches!(order, Order::RestartChild(_) | Order::Revive(_));
         // One that has no dependencies any more is started.
         let is_adjusted = matches!(order, Order::Adjust(_));
         let call = self.sim.order(order);
@@ -373,6 +388,7 @@ impl Walk {
     }
 
     fn on_action(&mut self, action: &Action) {
+        let revived = self.revived.take();
         match action {
             Action::Start(attempt) => {
                 let key = attempt.child();
@@ -381,11 +397,13 @@ impl Walk {
                 let delay = delay.filter(|_| !self.hasty.values().any(|name| *name == id));
                 assert!(delay.is_none_or(|until| until <= self.sim.now), "started before {delay:?}");
                 self.resting.remove(&key);
+                assert!(!self.parked.remove(&key) || revived == Some(&*id), "an order has parked it");
                 let dice = Dice::new(attempt.number());
                 self.sim.tell(|machine, _| machine.set_chance(key, Box::new(dice)));
             }
             Action::Answer { call, .. } => {
-                if self.hasty.remove(call).is_some() {
+                self.revived = self.hasty.remove(call);
+                if self.revived.is_some() {
                     // A group may have waited for that child.
                     self.delays.clear();
                 }
@@ -395,14 +413,21 @@ impl Walk {
                 // One that is parked for a service is started when that is back, or is done without. It may be back since.
                 let is_blocked = self.blocked.remove(child);
                 if !is_blocked && self.sim.asked().standing(*child) == Some(ChildState::Parked) {
-                    self.delays.insert(*child, *until);
+                    match until {
+                        Some(until) => drop(self.delays.insert(*child, *until)),
+                        None => drop(self.parked.insert(*child)),
+                    }
                 }
             }
             Action::Rest(child) => {
                 self.delays.remove(child);
+                self.parked.remove(child);
                 self.resting.insert(*child);
             }
-            Action::Forget(child) => drop(self.delays.remove(child)),
+            Action::Forget(child) => {
+                self.delays.remove(child);
+                self.parked.remove(child);
+            }
             Action::Wait(key) => drop(self.resting.remove(key)),
             Action::Ask(_)
             | Action::Kill(_)
@@ -437,7 +462,8 @@ impl Walk {
     /// Each child that is starting or stopping finishes that, and nothing else happens.
     fn settle(&mut self) {
         self.poll();
-        for _ in 0..300 {
+        // Each order that waits may wait for a start that is about to fail.
+        for _ in 0..2000 {
             match self.sim.moving() {
                 Some((attempt, Stage::Starting)) => {
                     self.note(format!("{attempt:?} starts"));
@@ -468,6 +494,10 @@ impl Walk {
         for (key, standing) in lines {
             let why = self.sim.asked().why(key, self.sim.now).expect("it is known");
             match standing {
+                ChildState::Parked if why.next_try.is_none() => {
+                    let waits = !why.waits_for.is_empty();
+                    assert!(why.parked_by_order.is_some() || waits, "{key:?} is parked for nothing");
+                }
                 ChildState::Retrying | ChildState::Parked => {
                     let due = self.sim.asked().poll_timeout();
                     assert!(why.next_try.is_some_and(|at| due.is_some_and(|due| due <= at)), "{key:?} has no time");
@@ -501,7 +531,8 @@ impl Walk {
                 ChildState::Retrying => true,
                 // What depends on the dead is not started, and neither is what depends on that.
                 ChildState::Parked => {
-                    self.sim.asked().why(key, self.sim.now).is_some_and(|why| why.waits_for.is_empty())
+                    let why = self.sim.asked().why(key, self.sim.now);
+                    why.is_some_and(|why| why.waits_for.is_empty() && why.parked_by_order.is_none())
                 }
                 _ => false,
             };

@@ -91,7 +91,7 @@ pub trait Service: Sized + Send + 'static {
         None
     }
 
-    /// Describes a message to an operator who looks at [dead letters](crate::DeadLetter). Without it, nothing of the content
+    /// Describes a message to an operator that looks at [dead letters](crate::DeadLetter). Without it, nothing of the content
     /// of a message is ever shown.
     ///
     /// Called only if an operator asks for one letter, and never for a message on its way. Leave out what operators must

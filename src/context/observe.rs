@@ -127,8 +127,8 @@ impl<S: crate::Service> Context<S> {
 impl<S: crate::Service> Context<S> {
     /// Says something about the state of this incarnation to operators. Without it, nothing of a state is ever shown.
     ///
-    /// The text is kept until the next one, or until this incarnation ends. It is shown with the service in full, and to
-    /// nobody who does not ask for that. Text beyond 4,096 bytes is cut off. A call costs a lock and a copy of the text: call
+    /// The text is kept until the next one, or until this incarnation ends. It is shown only
+    /// to an operator that asks for this service in full. Text beyond 4,096 bytes is cut off. A call costs a lock and a copy of the text: call
     /// it when something worth telling has changed, and not for each message.
     ///
     /// ```

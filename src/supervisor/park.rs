@@ -19,7 +19,7 @@ impl<M: Send + 'static> Handle<M> {
     /// [stop hook](crate::Service::stopped) runs. A start that is under way or due is cut short. A service that is parked
     /// for its budget, or for a service that it depends on, is not tried any more. Completes when no incarnation is left.
     ///
-    /// Messages that are queued become dead letters, and calls get theirs back. From the request to stop on, senders are
+    /// A mailbox that drains is worked off. Other messages that are queued become dead letters, and calls get theirs back. From the request to stop on, senders are
     /// refused: [`Stopping`](crate::Refusal::Stopping), then [`Parked`](crate::Refusal::Parked). No sibling is touched, a
     /// group that waits for the service is started without it, and a restart of the group passes it over. Services that
     /// depend on it are left alone. If one of them is to be started meanwhile, it is parked too, until this one is

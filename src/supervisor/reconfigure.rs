@@ -41,7 +41,7 @@ impl Driver {
         self.group = Group { starts_max: self.group.starts_max.and(group.starts_max), ..group };
     }
 
-    /// What is in force for the child with this name, with the settings of the code for it.
+    /// Returns the settings in force for the child with this name, with the settings of the code for it.
     #[allow(dead_code, reason = "only the admin source asks, and it is a feature")]
     pub(crate) fn configuration_of(&self, name: &str) -> Option<Configuration> {
         let key = self.machine.find(name)?;

@@ -167,6 +167,16 @@ async fn the_history_is_newest_first_and_shows_the_tree_as_it_was() {
     assert_eq!((page.entries.len(), page.next), (1, Some(page.entries[0].seq)));
 }
 
+#[tokio::test]
+async fn a_dump_is_the_record_line_by_line() {
+    let tree = shop().await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let answer = served.ask("GET", "/v1/history/dump", &[], "").await;
+    let dump = regrow::admin::Dump::read(answer.body.as_bytes()).unwrap();
+    assert_eq!(dump.entries.len(), tree.history().entries.len());
+    assert_eq!(dump.entries[0].event, "started");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_tree_that_is_over_is_shown_with_its_reason_for_a_minute() {
     let strict = Intensity::new(0, SEC);

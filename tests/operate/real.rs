@@ -100,9 +100,8 @@ async fn the_tree_as_it_was_is_told_up_to_its_begin() {
     assert!(entries.iter().any(|entry| entry["kind"] == "parked"), "{}", json.out);
     let now = bank.regrow(&["history", "--at", "-0s"]).await;
     assert!(now.code == 0 && now.out.contains("bank as it was at"), "{} {}", now.out, now.err);
-    // Nothing is missing in this record, so it knows that there was no tree.
     let before = bank.regrow(&["history", "--at", "-1h"]).await;
-    assert!(before.code == 0 && before.out.contains("1h 00m ago: 0 children\n"), "{} {}", before.out, before.err);
+    assert!(before.code == 0 && before.out.contains("1h 00m ago, before the record begins"), "{}", before.out);
     bank.tree.shutdown().await;
 }
 
@@ -159,6 +158,35 @@ async fn what_the_source_does_not_know_or_grant_is_refused_with_a_code() {
     assert_eq!(refused.code, 5, "{}", refused.err);
     let history = bank.regrow(&["history", "--failures"]).await;
     assert!(history.out.contains("kill by uid "), "a refused act is in the record, too: {}", history.out);
+    bank.tree.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acts_are_done_noted_and_strike_only_the_generation_that_is_meant() {
+    let bank = Bank::open(&[Capability::Control]).await;
+    let ran = bank.regrow(&["park", "bank/clock", "--yes", "-r", "the wall is painted"]).await;
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let why = bank.regrow(&["why", "bank/clock"]).await;
+    assert!(why.out.contains("the wall is painted"), "{}", why.out);
+    let ps = bank.regrow(&["ps"]).await;
+    let offered = ps.out.lines().find(|line| line.contains("regrow revive")).expect("the act that acts now");
+    assert_eq!(offered.trim(), "regrow revive --reason 'by hand' bank/clock");
+    assert_eq!(bank.regrow(&["revive", "--reason", "by hand", "bank/clock"]).await.code, 0);
+    assert_eq!(bank.regrow(&["status", "bank/clock"]).await.code, 0);
+    let old = bank.regrow(&["kill", "bank/clock", "--generation", "1", "--yes", "-r", "a stale screen"]).await;
+    assert_eq!((old.code, old.out.as_str()), (5, ""));
+    assert!(old.err.contains("already replaced"), "{}", old.err);
+    let now = bank.regrow(&["kill", "bank/clock", "--generation", "2", "--yes", "-r", "it is late"]).await;
+    assert_eq!((now.code, now.err.as_str()), (0, ""));
+    assert_eq!(bank.regrow(&["restart", "bank/desk/guard", "--yes", "-r", "x"]).await.code, 0);
+    assert_eq!(bank.regrow(&["terminate", "bank/desk/guard", "--yes", "-r", "x"]).await.code, 0);
+    assert_eq!(bank.regrow(&["start", "bank/desk/guard", "-r", "x"]).await.code, 0);
+    let root = bank.regrow(&["kill", "bank", "--yes", "-r", "x"]).await;
+    assert_eq!(root.code, 5, "{}", root.err);
+    let history = bank.regrow(&["history", "--failures"]).await;
+    for act in ["park by uid ", "the wall is painted; done", "a stale screen; ", "it is late; done", "start by uid "] {
+        assert!(history.out.contains(act), "{act}: {}", history.out);
+    }
     bank.tree.shutdown().await;
 }
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use regrow_supervisors::Order;
 
 use crate::error::manage::ManageError;
+use crate::slot::status::ServiceState;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::StartOutcome;
 use crate::tree::directory::ChildKind;
@@ -208,6 +209,11 @@ impl Shared {
 }
 
 impl SupervisorHandle {
+    fn is_parked(&self, path: &str) -> bool {
+        let state = self.shared.directory.get(path).map(|listed| listed.slot.status().state);
+        matches!(state, Some(ServiceState::Parked { .. }))
+    }
+
     /// Gives an order about a child, and says what came of it.
     async fn carry_out(&self, name: &str, order: Order, meant: Option<u64>) -> Result<Acted, ManageError> {
         let is_start = matches!(order, Order::RenewChild { .. } | Order::RestartChild(_));
@@ -229,6 +235,8 @@ impl SupervisorHandle {
             Ok(Some(StartOutcome::Up(up))) => Ok(Acted::Up(up.generation)),
             Ok(Some(StartOutcome::Ignored)) => Ok(Acted::Ignored),
             Ok(None) => Ok(Acted::Done),
+            // A start says in OTP's words that the child is parked.
+            Err(ManageError::Restarting { path }) if self.is_parked(&path) => Err(ManageError::Parked { path }),
             // A revival says in OTP's words that the child rests.
             Err(ManageError::AlreadyPresent { path }) if is_revival => Err(ManageError::Down { path }),
             Err(error) => Err(error),

@@ -8,7 +8,9 @@ use crate::error::manage::ManageError;
 use crate::slot::status::ServiceState;
 use crate::testing::{Journal, until, until_event};
 use crate::tree::KillError;
-use crate::{Child, DynamicSupervisor, EventKind, Intensity, Partitioned, Supervisor, Tree};
+use crate::{
+    Child, Dependency, DynamicSupervisor, EventKind, Intensity, Partitioned, Policy, Readiness, Supervisor, Tree,
+};
 
 const DEEDS: [Deed; 6] = [Deed::Kill, Deed::Restart, Deed::Terminate, Deed::Start, Deed::Park, Deed::Revive];
 
@@ -197,11 +199,35 @@ async fn a_park_sets_any_child_aside_and_a_revival_starts_it() {
         assert!(why.starts_with(&format!("`{path}` is parked by order: why not.")), "{why}");
         let again = act(&tree, Deed::Park, path, None).await;
         assert!(matches!(again, Err(ActError::Refused(ManageError::Parked { .. }))), "{path}: {again:?}");
+        if !is_dynamic(path) && !is_partition(path) {
+            let start = act(&tree, Deed::Start, path, None).await;
+            assert!(matches!(start, Err(ActError::Refused(ManageError::Parked { .. }))), "{path}: {start:?}");
+        }
         let restart = act(&tree, Deed::Restart, path, None).await;
         assert!(matches!(restart, Err(ActError::Refused(ManageError::Parked { .. }))), "{path}: {restart:?}");
         assert_eq!(act(&tree, Deed::Revive, path, Some(before)).await.ok(), Some(Acted::Done), "{path}");
         is_up(&tree, path, before + 1).await;
     }
+    tree.shutdown().await;
+}
+
+// A child that has not come up yet is shown in generation 0.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_was_never_up_has_generation_zero() {
+    let needs = Policy::default().depends_on([Dependency::ready("db")]);
+    let journal = Journal::new();
+    let db = journal.probe("db").policy(Policy::default().readiness(Readiness::WhenSaid));
+    let tree = Supervisor::one_for_one("app").child(db).child(journal.probe("web").policy(needs));
+    let tree = tree.start().await.expect("it starts");
+    assert_eq!(generation(&tree, "app/web"), 0);
+    assert!(matches!(
+        act(&tree, Deed::Park, "app/web", Some(1)).await,
+        Err(ActError::Replaced { meant: 1, latest: 0, .. })
+    ));
+    assert_eq!(act(&tree, Deed::Park, "app/web", Some(0)).await.ok(), Some(Acted::Done));
+    assert_eq!(act(&tree, Deed::Revive, "app/web", Some(0)).await.ok(), Some(Acted::Done));
+    is_up(&tree, "app/web", 1).await;
+    assert!(matches!(act(&tree, Deed::Park, "app/web", Some(0)).await, Err(ActError::Replaced { .. })));
     tree.shutdown().await;
 }
 

@@ -65,6 +65,8 @@ async fn what_is_not_well_is_seen_in_every_view() {
     let bank = Bank::open(&[]).await;
     assert_eq!(bank.regrow(&["ps", "--check"]).await.code, 0);
     assert_eq!(bank.regrow(&["status", "bank/desk/clerk"]).await.code, 0);
+    let typo = bank.regrow(&["ps", "--check", "bank/dsek/*"]).await;
+    assert_eq!(typo.code, 4, "a filter that matches nothing has checked nothing: {}", typo.out);
     bank.park_the_clerk().await;
     let ps = bank.regrow(&["ps", "--check"]).await;
     assert_eq!((ps.code, ps.err.as_str()), (1, ""));
@@ -88,6 +90,12 @@ async fn what_is_not_well_is_seen_in_every_view() {
     assert!(events.out.contains("bank/desk/clerk  generation 2  is parked"), "{}", events.out);
     let history = bank.regrow(&["history", "--failures", "--below", "bank/desk"]).await;
     assert!(history.out.contains("exited: killed") && !history.out.contains("started"), "{}", history.out);
+    let file = bank.folder.path().join("bank.jsonl").display().to_string();
+    let saved = bank.regrow(&["history", "--save", &file]).await;
+    assert_eq!((saved.code, saved.out.as_str(), saved.err.as_str()), (0, "", ""));
+    assert_eq!(bank.regrow(&["history", "--save", &file]).await.code, 2, "no file is overwritten");
+    let offline = bank.regrow(&["history", &file, "--failures", "--below", "bank/desk"]).await;
+    assert_eq!(offline.out, history.out, "a dump shows what the running program showed");
     bank.tree.shutdown().await;
 }
 

@@ -1,6 +1,7 @@
 //! The source of the commands: found, and asked one thing after the other.
 
 use hyper::Method;
+use hyper::body::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
@@ -85,6 +86,16 @@ impl<'a> Source<'a> {
                 Err(Trouble::usage(format!("the program has several trees, name one: {}", names.join(", "))))
             }
         }
+    }
+
+    /// Asks for lines that have no envelope.
+    pub(crate) fn lines(&self, address: &str) -> Result<Bytes, Trouble> {
+        let ask = Ask::look(address);
+        let (status, content) = self.runtime.block_on(exchange(&self.place, &ask, self.target.patience()))?;
+        if !status.is_success() {
+            open::<serde_json::Value>(status, &content)?;
+        }
+        Ok(content)
     }
 
     fn send<T: DeserializeOwned>(&self, ask: &Ask) -> Result<Answer<T>, Trouble> {

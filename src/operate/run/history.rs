@@ -1,18 +1,22 @@
 //! `regrow history`: the record of a running program, or of a dump.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::admin::wire::history::History;
-use crate::admin::wire::query::HistoryQuery;
+use crate::admin::wire::query::{DumpQuery, HistoryQuery};
 use crate::operate::ask::answer::Answer;
+use crate::operate::ask::parameters::address;
 use crate::operate::ask::source::Source;
 use crate::operate::code::Code;
 use crate::operate::options::Target;
 use crate::operate::run::dump;
 use crate::operate::run::output::Output;
-use crate::operate::text::{history, moment};
+use crate::operate::text::{history, moment, safe};
 use crate::operate::trouble::Trouble;
 
 /// Entries that are shown unless a number is given.
@@ -43,12 +47,18 @@ pub(crate) struct Past {
     /// Children of a supervisor that are shown in the tree as it was. What was not well is shown beyond that.
     #[arg(long, default_value_t = 12)]
     fold: usize,
+    /// Save the whole record of the running program as a dump, to be read with `history FILE` later.
+    #[arg(long, value_name = "NEW_FILE", conflicts_with_all = ["file", "at", "below", "failures", "limit"])]
+    save: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) target: Target,
 }
 
 impl Past {
     pub(crate) fn run(&self, output: &Output) -> Result<Code, Trouble> {
+        if let Some(file) = &self.save {
+            return self.save(file);
+        }
         let answer = match &self.file {
             Some(file) => {
                 let dump = dump::read(file)?;
@@ -65,6 +75,19 @@ impl Past {
             }
         };
         output.answer(&answer, |past, screen| history(past, self.fold, screen))?;
+        Ok(Code::Done)
+    }
+
+    /// Writes the dump into a new file that only this user can read.
+    fn save(&self, file: &Path) -> Result<Code, Trouble> {
+        let source = Source::find(&self.target)?;
+        let tree = source.tree(self.tree.as_deref())?;
+        let lines = source.lines(&address("/v1/history/dump", &DumpQuery { tree: Some(tree) }))?;
+        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+        let written = written.and_then(|mut opened| opened.write_all(&lines).and_then(|()| opened.sync_all()));
+        written.map_err(|error| {
+            Trouble::usage(format!("{} cannot be written: {error}", safe(&file.display().to_string())))
+        })?;
         Ok(Code::Done)
     }
 

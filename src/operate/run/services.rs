@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use crate::admin::wire::greeting::TreeState;
+use crate::admin::wire::greeting::{Greeting, Tree as GreetedTree, TreeState};
 use crate::admin::wire::query::{ServicesQuery, Sort};
 use crate::admin::wire::services::{Services, State};
 use crate::operate::ask::answer::Answer;
@@ -127,11 +127,28 @@ impl Ps {
         };
         let services = pages(&source, query, if self.all { u64::MAX } else { u64::from(self.limit) })?;
         output.answer(&services, |services, screen| ps(services, Some(&greeting), screen))?;
-        let totals = &services.data.totals;
-        let is_unwell = !services.data.unwell.is_empty()
-            || totals.by_state.iter().any(|(state, count)| state.is_unwell() && *count > 0)
-            || greeting.trees.iter().any(|tree| tree.state == TreeState::Failed);
-        Ok(if self.check && is_unwell { Code::NotWell } else { Code::Done })
+        if self.check { self.verdict(&services.data, &greeting) } else { Ok(Code::Done) }
+    }
+
+    /// Says whether what was asked for is well. A filter that matches nothing has checked nothing.
+    fn verdict(&self, services: &Services, greeting: &Greeting) -> Result<Code, Trouble> {
+        let is_meant = |tree: &&GreetedTree| self.filter.tree.as_ref().is_none_or(|named| *named == tree.name);
+        let mut trees = greeting.trees.iter().filter(is_meant);
+        let is_about_all = self.filter.is_empty() && self.state.is_none() && self.kind.is_none();
+        let is_failed = trees.any(|tree| match tree.state {
+            TreeState::Failed => true,
+            TreeState::Up | TreeState::Starting => is_about_all && !tree.ready,
+            TreeState::Draining | TreeState::Ended => false,
+        });
+        let is_unwell = !services.unwell.is_empty()
+            || services.totals.by_state.iter().any(|(state, count)| state.is_unwell() && *count > 0);
+        if is_failed || is_unwell {
+            return Ok(Code::NotWell);
+        }
+        if services.totals.children == 0 && !greeting.trees.is_empty() && !is_about_all {
+            return Err(Trouble::new(Code::Unknown, "no child matches: nothing was checked"));
+        }
+        Ok(Code::Done)
     }
 }
 
@@ -152,6 +169,11 @@ impl Tree {
 }
 
 impl Filter {
+    /// Whether it lets every child of a tree through.
+    fn is_empty(&self) -> bool {
+        self.filter.is_none() && self.below.is_none()
+    }
+
     fn query(&self) -> ServicesQuery {
         ServicesQuery {
             tree: self.tree.clone(),
@@ -175,9 +197,11 @@ fn pages(source: &Source<'_>, mut query: ServicesQuery, rows: u64) -> Result<Ans
         }
         query.after = Some(after);
         let mut page: Answer<Services> = source.look("/v1/services", &query)?;
+        // A page that brings nothing would be asked for again and again.
+        let is_last = page.data.rows.is_empty() && page.data.groups.is_empty();
         whole.data.rows.append(&mut page.data.rows);
         whole.data.groups.append(&mut page.data.groups);
-        whole.data.next = page.data.next;
+        whole.data.next = page.data.next.filter(|_| !is_last);
         for list in ["rows", "groups"] {
             if let (Value::Array(all), Value::Array(more)) = (&mut whole.raw[list], &mut page.raw[list]) {
                 all.append(more);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::admin::template;
 use crate::admin::viewer::Viewer;
-use crate::admin::wire::services::{LastExit, Messages, Service, State};
+use crate::admin::wire::services::{Age, LastExit, Messages, Service, State};
 use crate::slot::NoMessages;
 use crate::slot::accounting::Accounting;
 use crate::slot::activity::Activity;
@@ -44,7 +44,7 @@ pub(crate) fn row(shared: &Shared, path: &Arc<str>, listed: &Listed, viewer: Opt
         queued: accounting.queued,
         capacity: capacity(slot),
         oldest: ages.oldest,
-        in_hand: ages.in_hand,
+        in_hand: watched(shared, path, slot).or(ages.in_hand),
         last_exit: None,
         waits_for: waits_for(slot),
         messages: messages(accounting),
@@ -129,6 +129,16 @@ pub(crate) fn now_ms() -> u64 {
 /// Returns a time in whole milliseconds.
 pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time for which a child with a watchdog has had its message in hand.
+fn watched(shared: &Shared, path: &str, slot: &dyn AnySlot) -> Option<Age> {
+    if !shared.watchdog.is_on() {
+        return None;
+    }
+    let (message, incarnation) = slot.in_hand()?;
+    let time = shared.watchdog.in_hand_for(path, &incarnation, message)?;
+    Some(Age { ms: millis(time), is_lower_bound: false })
 }
 
 fn next_try(state: ServiceState) -> Option<Duration> {

@@ -81,7 +81,7 @@ fn every_kind() -> Vec<EventKind> {
         EventKind::KeptSetAside { kept: Arc::new(kept), exit: exit() },
         EventKind::Renewed { dependency: path() },
         EventKind::DependencyGone { dependency: path(), then: DependencyGone::Park },
-        EventKind::Parked { probe_in: 9 * MS },
+        EventKind::Parked { probe_in: Some(9 * MS), reason: None },
         EventKind::Overdue { exit: exit() },
         EventKind::Overran { exit: exit() },
         EventKind::RestartOrdered { reason: "upgrade".into() },

@@ -13,6 +13,7 @@
 //! | watchdog: waiters, open calls | twice the incarnations that wait, or calls that are open |
 //! | log | the children that have written a line in the last second, twice |
 //! | dead letters | the capacity that the user sets |
+//! | recorder (not counted here) | two rings of 4,160 entries, each with at most a few texts of 1 KiB |
 //! | chaos: services with faults | the services that have faults, or had some |
 //! | places of panics | the code of the program |
 //! | driver, dependency_watch, gates, machine | the children of the supervisor, and the orders that wait for an answer |

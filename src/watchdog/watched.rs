@@ -97,6 +97,17 @@ impl Watched {
         std::ptr::eq(self.signals.as_ptr(), Arc::as_ptr(signals))
     }
 
+    /// Returns the time since this message was first seen in hand.
+    pub(super) fn in_hand_for(&self, signals: &Signals, message: u64) -> Option<Duration> {
+        if !std::ptr::eq(self.signals.as_ptr(), signals) {
+            return None;
+        }
+        let record = lock(&self.sampler);
+        let seen = record.seen.as_ref()?;
+        let is_same = seen.sight.message == message && seen.sight.granted_at.is_none();
+        is_same.then(|| seen.since.elapsed())
+    }
+
     /// Whether the last look has found no incarnation. It is never watched again: the next incarnation has another
     /// entry.
     pub(super) fn is_gone(&self) -> bool {

@@ -138,6 +138,31 @@ async fn a_text_of_an_incarnation_that_is_over_is_not_shown() {
     assert_eq!(full.described, None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_message_in_hand_has_its_time_with_a_watchdog_and_a_lower_bound_from_the_second_look_without() {
+    let journal = Journal::new();
+    let watched = journal.probe("watched").policy(Policy::default().watchdog(Duration::from_secs(800)));
+    let tree = Supervisor::one_for_one("shop").child(watched).child(journal.probe("plain")).start().await.unwrap();
+    for name in ["shop/watched", "shop/plain"] {
+        probe(&tree, name).cast(ProbeMsg::Hang).unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let ages = async || {
+        let page: Services = served.get("/v1/services?viewer=me").await;
+        let age = |path: &str| page.rows.iter().find(|row| row.path == path).unwrap().in_hand;
+        (age("shop/watched"), age("shop/plain"))
+    };
+    let (watched, plain) = ages().await;
+    // The watchdog looks eight times per limit.
+    assert!((200_000..=310_000).contains(&watched.unwrap().ms) && !watched.unwrap().is_lower_bound, "{watched:?}");
+    assert_eq!(plain, None);
+    let (_, plain) = ages().await;
+    assert!(plain.is_some_and(|age| age.is_lower_bound), "{plain:?}");
+    tree.kill("shop/watched").unwrap();
+    tree.kill("shop/plain").unwrap();
+}
+
 #[tokio::test]
 async fn the_history_is_newest_first_and_shows_the_tree_as_it_was() {
     let tree = shop().await;

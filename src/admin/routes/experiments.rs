@@ -53,7 +53,7 @@ pub(super) async fn stop(
         door.source.experiments.stop(number).await;
     }
     if let Ok(shown) = door.source.tree(Some(&known.tree)) {
-        let outcome = granted.as_ref().map(|()| ()).map_err(Refused::text);
+        let outcome = granted.as_ref().copied().map_err(Refused::text);
         note(&shown, &shown.name, ActKind::StopExperiment, &by, reason, None, outcome);
     }
     granted?;

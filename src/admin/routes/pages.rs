@@ -28,7 +28,7 @@ pub(super) async fn services(State(door): State<Arc<Door>>, Asked(asked): Asked<
     };
     let viewer = asked.viewer.as_deref().map(|name| door.source.viewers.get(name));
     let read = trees.clone();
-    let listings = aside(move || read.iter().map(|shown| listing(shown)).collect()).await?;
+    let listings = aside(move || read.iter().map(listing).collect()).await?;
     let mut page = list(listings, asked, viewer, door.source.surveys.clone())
         .await
         .map_err(|Issue { code, text, about }| Refused::new(code, text).about(about.unwrap_or_default()))?;

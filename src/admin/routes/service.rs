@@ -44,7 +44,7 @@ pub(super) async fn service(State(door): State<Arc<Door>>, Asked(asked): Asked<S
         depends_on: depends_on(shared, &path).await,
         history: history.map(|entry| record::entry(entry, boot)).collect(),
         described: listed.slot.described().map(|text| text.to_string()),
-        acts: acts(listed.kind, service.state, &path),
+        acts: acts(above(shared, &path), service.state),
         service,
     }))
 }
@@ -68,12 +68,21 @@ async fn depends_on(shared: &Arc<Shared>, path: &str) -> Vec<Dependency> {
     needs.collect()
 }
 
-/// The acts that apply to a child of this kind in this state.
-fn acts(kind: ChildKind, state: ServiceState, path: &str) -> Vec<String> {
-    if !path.contains('/') {
+/// Kind of the supervisor of a child. `None` for a root.
+fn above(shared: &Shared, path: &str) -> Option<ChildKind> {
+    let (scope, _) = path.rsplit_once('/')?;
+    shared.directory.get(scope).map(|listed| listed.kind)
+}
+
+/// The acts that apply to a child of such a supervisor in this state: see the table of `supervisor/acts`.
+fn acts(supervisor: Option<ChildKind>, state: ServiceState) -> Vec<String> {
+    let applies: fn(&str) -> bool = match supervisor {
         // The root ends with its program.
-        return Vec::new();
-    }
+        None => return Vec::new(),
+        Some(ChildKind::Dynamic) => |act| act != "start",
+        Some(ChildKind::Partitioned) => |act| act != "start" && act != "terminate",
+        Some(_) => |_| true,
+    };
     let acts: &[&str] = match state {
         ServiceState::Up => &["kill", "restart", "terminate", "park"],
         ServiceState::Starting => &["kill", "terminate", "park"],
@@ -83,6 +92,5 @@ fn acts(kind: ChildKind, state: ServiceState, path: &str) -> Vec<String> {
         ServiceState::Down => &["start"],
         ServiceState::Gone => &[],
     };
-    let _ = kind;
-    acts.iter().map(ToString::to_string).collect()
+    acts.iter().filter(|act| applies(act)).map(ToString::to_string).collect()
 }

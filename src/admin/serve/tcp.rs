@@ -32,7 +32,7 @@ pub(crate) async fn listen(
     })?;
     let address = listener.local_addr().map_err(|error| ListenError::system("cannot tell the address", &error))?;
     let operator = Operator::new(token.operator());
-    let rules = Arc::new(TcpRules::new(token, address, hosts));
+    let rules = Arc::new(TcpRules::new(token, address, &hosts));
     // The rules are outermost: nothing else looks at a request that they refuse.
     let router = routes::router(door).layer(Extension(operator)).layer(from_fn_with_state(rules, enforce));
     Ok(Listening::begin(Place::Tcp(address), Tcp { listener, router }))

@@ -41,7 +41,7 @@ pub(crate) async fn enforce(State(rules): State<Arc<TcpRules>>, request: Request
 }
 
 impl TcpRules {
-    pub(crate) fn new(token: Token, address: SocketAddr, hosts: Vec<String>) -> Self {
+    pub(crate) fn new(token: Token, address: SocketAddr, hosts: &[String]) -> Self {
         let mut names = vec!["localhost".into(), "127.0.0.1".into(), "[::1]".into()];
         if !address.ip().is_unspecified() {
             names.push(match address.ip() {
@@ -128,7 +128,7 @@ mod tests {
         let rules = TcpRules::new(
             token,
             "127.0.0.1:9000".parse().unwrap(),
-            vec!["Admin.example".into(), "proxy.example:443".into()],
+            &["Admin.example".into(), "proxy.example:443".into()],
         );
         for good in [
             "localhost",

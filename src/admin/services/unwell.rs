@@ -10,7 +10,6 @@ use crate::admin::services::listing::Listing;
 use crate::admin::services::place::Place;
 use crate::admin::services::scan::{Look, SLICE, slice};
 use crate::admin::wire::services::State;
-use crate::base::name::is_below;
 use crate::tree::directory::Listed;
 
 /// Most rows that are not well.
@@ -119,5 +118,5 @@ impl Finder<'_> {
 
 /// Whether a path is below one of these.
 fn is_under(path: &str, tops: &HashSet<Arc<str>>) -> bool {
-    !tops.is_empty() && tops.iter().any(|top| is_below(path, top))
+    path.match_indices('/').any(|(end, _)| tops.contains(&path[..end]))
 }

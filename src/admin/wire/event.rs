@@ -9,6 +9,7 @@ use crate::admin::wire::services::State;
 /// Message of the stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "a message is written or read, and not kept")]
 pub enum Message {
     /// Begin of a snapshot: what was known of the tree is to be forgotten. It comes first, unless the stream was resumed at
     /// a position that was still held.

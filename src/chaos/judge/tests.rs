@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Judge;
 use crate::tree::statements::{Enrolled, Roll, Seen, Statement, Testimony, What};
 
-/// A judge who hears of a supervisor `app` with the children `a` and `b`, of which each restarts the other.
+/// A judge and the supervisor `app` with the children `a` and `b`, of which each restarts the other.
 struct Court {
     judge: Judge,
     now: Duration,

@@ -15,7 +15,7 @@ use crate::operate::run::events::Events;
 use crate::operate::run::experiment::Experiment;
 use crate::operate::run::history::Past;
 use crate::operate::run::letters::DeadLetters;
-use crate::operate::run::one::One;
+use crate::operate::run::one::{One, Status};
 use crate::operate::run::output::Output;
 use crate::operate::run::services::{Ps, Tree};
 use crate::operate::trouble::Trouble;
@@ -54,7 +54,7 @@ enum Chosen {
     /// Draws the tree. Large supervisors are folded; what is not well stays visible.
     Tree(Tree),
     /// Shows one child on one screen. The exit code is 1 if it is not well.
-    Status(One),
+    Status(Status),
     /// Says why a child is in its state.
     Why(One),
     /// Prints events, a line each.
@@ -164,7 +164,7 @@ impl Chosen {
         match &self {
             Self::Ps(ps) => ps.run(&output),
             Self::Tree(tree) => tree.run(&output),
-            Self::Status(one) => one.status(&output),
+            Self::Status(status) => status.run(&output),
             Self::Why(one) => one.why(&output),
             Self::Events(events) => events.run(&output),
             Self::History(past) => past.run(&output),
@@ -185,7 +185,8 @@ impl Chosen {
         match self {
             Self::Ps(ps) => Some(&ps.target),
             Self::Tree(tree) => Some(&tree.target),
-            Self::Status(one) | Self::Why(one) => Some(&one.target),
+            Self::Status(status) => Some(&status.one.target),
+            Self::Why(one) => Some(&one.target),
             Self::Events(events) => Some(&events.target),
             Self::History(past) => Some(&past.target),
             Self::DeadLetters(letters) => Some(letters.target()),

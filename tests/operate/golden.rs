@@ -99,9 +99,21 @@ fn the_tree_fits_forty_columns() {
 
 #[test]
 fn status_is_one_screen() {
-    let text = text::status(&data::full(), data::NOW, &wide());
+    let text = text::status(&data::full(), data::NOW, false, &wide());
     is_golden("status", &text);
     assert!(text.lines().count() <= 48, "{} lines", text.lines().count());
+}
+
+#[test]
+fn status_counts_the_settings_that_were_not_set_and_shows_them_when_asked() {
+    let text = text::status(&data::full(), data::NOW, false, &wide());
+    assert!(
+        text.contains("1 more at their defaults: regrow status --of bank --policy bank/tellers/ledger\n"),
+        "{text}"
+    );
+    assert!(!text.contains("permanent"), "{text}");
+    let text = text::status(&data::full(), data::NOW, true, &wide());
+    assert!(text.contains("restart  permanent  default\n") && !text.contains("more at their defaults"), "{text}");
 }
 
 #[test]
@@ -110,7 +122,7 @@ fn status_of_a_child_that_is_well_fits_forty_columns() {
     full.service = data::service("bank/clock");
     full.why = "bank/clock is up.".into();
     full.history.clear();
-    let text = text::status(&full, data::NOW, &narrow());
+    let text = text::status(&full, data::NOW, false, &narrow());
     is_golden("status-40", &text);
 }
 

@@ -61,7 +61,7 @@ fn no_text_of_a_program_reaches_the_terminal_raw() {
         is_safe(&text::ps(&spoiled(&data::services()), Some(&greeting), &screen));
         is_safe(&text::ps(&spoiled(&data::groups()), Some(&greeting), &screen));
         is_safe(&text::tree(&spoiled(&data::services()), Some(&greeting), 5, &screen));
-        is_safe(&text::status(&spoiled(&data::full()), data::NOW, &screen));
+        is_safe(&text::status(&spoiled(&data::full()), data::NOW, false, &screen));
         is_safe(&text::why(&spoiled(&data::full()), &screen));
         is_safe(&text::history(&spoiled(&data::as_it_was()), 5, &screen));
         is_safe(&text::letters(&spoiled(&data::letters()), &screen));

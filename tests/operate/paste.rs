@@ -42,7 +42,7 @@ fn every_command_in_the_texts_is_understood() {
     let texts = [
         text::ps(&data::services(), Some(&data::greeting()), &screen),
         text::tree(&data::services(), Some(&data::greeting()), 3, &screen),
-        text::status(&data::full(), data::NOW, &screen),
+        text::status(&data::full(), data::NOW, false, &screen),
         text::why(&data::full(), &screen),
         text::letter(&data::letter(), &screen),
     ];
@@ -60,8 +60,9 @@ fn every_command_in_the_texts_is_understood() {
 fn every_kind_of_act_that_a_child_offers_is_understood() {
     let mut full = data::full();
     full.acts = ["kill", "restart", "terminate", "start", "park", "revive"].map(str::to_owned).to_vec();
-    let text = text::status(&full, data::NOW, &Screen::plain(120));
-    assert_eq!(offered(&text).into_iter().map(is_understood).count(), 6, "{text}");
+    let text = text::status(&full, data::NOW, false, &Screen::plain(120));
+    // The last one shows the rest of the policy.
+    assert_eq!(offered(&text).into_iter().map(is_understood).count(), 6 + 1, "{text}");
     assert!(text.contains("regrow kill --generation 7 --reason 'by hand' bank/tellers/ledger"), "{text}");
 }
 

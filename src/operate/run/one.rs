@@ -15,7 +15,7 @@ use crate::operate::run::output::Output;
 use crate::operate::text::{status, why};
 use crate::operate::trouble::Trouble;
 
-/// Options of `regrow status` and `regrow why`.
+/// The child of `regrow status` and `regrow why`.
 #[derive(Debug, Args)]
 pub(crate) struct One {
     /// Full path of the child, such as `shop/db`.
@@ -24,13 +24,29 @@ pub(crate) struct One {
     pub(crate) target: Target,
 }
 
+/// Options of `regrow status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// Show every setting of the policy. Otherwise those that were not set are only counted.
+    #[arg(long)]
+    policy: bool,
+}
+
+impl Status {
+    pub(crate) fn run(&self, output: &Output) -> Result<Code, Trouble> {
+        self.one.status(self.policy, output)
+    }
+}
+
 impl One {
     /// Shows the child. The code says whether it is well: up and ready, or down as it should be.
-    pub(crate) fn status(&self, output: &Output) -> Result<Code, Trouble> {
+    fn status(&self, with_defaults: bool, output: &Output) -> Result<Code, Trouble> {
         let source = Source::find(&self.target)?;
         let now_ms = source.greeting()?.data.now_ms;
         let full = in_full(&source, &self.path)?;
-        output.answer(&full, |full, screen| status(full, now_ms, screen))?;
+        output.answer(&full, |full, screen| status(full, now_ms, with_defaults, screen))?;
         let service = &full.data.service;
         let is_unready = service.state == State::Up && !service.ready;
         Ok(if service.state.is_unwell() || is_unready { Code::NotWell } else { Code::Done })

@@ -78,7 +78,7 @@ fn rows<'a>(services: impl Iterator<Item = &'a Service>, now_ms: u64) -> Table {
 fn groups(groups: &[Group]) -> Table {
     let mut table = Table::new(vec![
         Column::new("TEMPLATE", Align::Path).least(12),
-        Column::new("CHILDREN", Align::Left).least(12),
+        Column::new("CHILDREN", Align::Left).least(44),
         Column::new("RESTARTS 1M/1H/ALL", Align::Right).leave_out(1),
         Column::new("QUEUE", Align::Right).leave_out(2),
         Column::new("DEAD LETTERS", Align::Right).leave_out(3),

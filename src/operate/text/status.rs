@@ -8,15 +8,19 @@ use crate::operate::text::notice::{act_on, cause, command};
 use crate::operate::text::ps::{age, queue};
 use crate::operate::text::screen::{Colour, Screen, colour, fit, word, wrap};
 use crate::operate::text::table::{Align, Cell, Column, Table};
-use crate::operate::text::{clock, length, safe, safe_lines};
+use crate::operate::text::{clock, length, safe, safe_lines, shell_word};
 
 /// Entries of the record that are shown.
 const ENTRIES: usize = 8;
+/// Origin of a setting that was not set.
+const DEFAULT: &str = "default";
 /// Width of the names of the fields.
-const NAMES: usize = 14;
+const NAMES: usize = 15;
 
-/// Returns the text of `regrow status`: state, restarts, budget, mailbox, last exit, entries, policy, and what to do.
-pub fn status(full: &ServiceInFull, now_ms: u64, screen: &Screen) -> String {
+/// Returns the text of `regrow status`: state, restarts, budget, mailbox, last exit, what to do, entries and policy.
+///
+/// Of the policy it shows what was set, and `with_defaults` the rest, too.
+pub fn status(full: &ServiceInFull, now_ms: u64, with_defaults: bool, screen: &Screen) -> String {
     let service = &full.service;
     let mut out = String::new();
     let path = fit(&service.path, screen.width());
@@ -36,30 +40,44 @@ pub fn status(full: &ServiceInFull, now_ms: u64, screen: &Screen) -> String {
     }
     heading("why", screen, &mut out);
     paragraph(&full.why, "  ", screen, &mut out);
-    if !full.policy.is_empty() {
-        heading("policy", screen, &mut out);
-        let mut table = Table::new(vec![
-            Column::new("SETTING", Align::Left),
-            Column::new("VALUE", Align::Left).least(10),
-            Column::new("FROM", Align::Left).least(8).leave_out(1),
-        ]);
-        for setting in &full.policy {
-            table.row(vec![Cell::new(&setting.field), Cell::new(&setting.value), Cell::new(&setting.origin)]);
-        }
-        table.write(screen, &mut out);
-    }
+    to_do(full, screen, &mut out);
     if !full.history.is_empty() {
         heading("last entries", screen, &mut out);
         full.history.iter().take(ENTRIES).rev().for_each(|last| out.push_str(&entry(last, screen)));
         let more = full.history.len().saturating_sub(ENTRIES);
         if more > 0 {
             let shows = screen.paste("history", &[], None);
-            let word = crate::operate::text::shell_word(&service.path);
+            let word = shell_word(&service.path);
             out.push_str(&format!("and {more} more: {shows} --below {word}\n"));
         }
     }
-    to_do(full, screen, &mut out);
+    policy(full, with_defaults, screen, &mut out);
     out
+}
+
+/// Writes the settings in force, with their origins.
+fn policy(full: &ServiceInFull, with_defaults: bool, screen: &Screen, out: &mut String) {
+    if full.policy.is_empty() {
+        return;
+    }
+    heading("policy", screen, out);
+    let mut table = Table::new(vec![
+        Column::new("SETTING", Align::Left),
+        Column::new("VALUE", Align::Left).least(10),
+        Column::new("FROM", Align::Left).least(8).leave_out(1),
+    ]);
+    let shown = full.policy.iter().filter(|setting| with_defaults || setting.origin != DEFAULT);
+    for setting in shown.clone() {
+        table.row(vec![Cell::new(&setting.field), Cell::new(&setting.value), Cell::new(&setting.origin)]);
+    }
+    if !table.is_empty() {
+        table.write(screen, out);
+    }
+    let defaults = full.policy.len().saturating_sub(shown.count());
+    if defaults > 0 {
+        let shows = screen.paste("status", &["--policy"], Some(&full.service.path));
+        out.push_str(&format!("{defaults} more at their defaults: {shows}\n"));
+    }
 }
 
 /// Returns the text of `regrow why`: the paragraph, and the command that acts now.

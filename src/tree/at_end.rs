@@ -12,6 +12,7 @@ pub(crate) trait AtEnd: Send + Sync {
 }
 
 /// End of a tree.
+#[cfg_attr(not(feature = "admin"), allow(dead_code, reason = "only dumps read it, and they are of a feature"))]
 pub(crate) struct End<'a> {
     /// Path of the root.
     pub(crate) path: &'a Arc<str>,

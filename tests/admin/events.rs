@@ -186,3 +186,49 @@ async fn a_position_that_is_no_position_is_refused() {
         assert_eq!(answer.status, 400, "{from}");
     }
 }
+
+/// Number of times that the follower is cut off. `.ci/long` asks for more.
+fn cuts() -> u64 {
+    std::env::var("REGROW_CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(100)
+}
+
+// Each view is compared with what the entries up to its position tell, replayed from the begin of the record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_is_cut_off_again_and_again_never_shows_a_dead_service_as_alive() {
+    let tree = pool(10).await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let (mut follower, mut view) = begin(&served).await;
+    let mut views = Vec::new();
+    for cut in 0..cuts() {
+        let id = follower.id.clone().unwrap();
+        drop(follower);
+        // The dead are on their way while the next stream begins.
+        for path in ["shop/db".into(), format!("shop/pool/c{}", cut % 10)] {
+            let _ = tree.kill(&path);
+        }
+        let from = match cut % 3 {
+            0 => None,
+            1 => Some("0123456789abcdef:shop:1"),
+            _ => Some(&*id),
+        };
+        follower = served.follow("/v1/events?tree=shop", from).await;
+        view.is_whole = false;
+        view.until(&mut follower, |view| view.is_whole).await;
+        let position = follower.id.clone().unwrap();
+        views.push((position.rsplit(':').next().unwrap().parse::<u64>().unwrap(), view.children.clone()));
+    }
+    let history = tree.history();
+    assert!(!history.failures.is_cut && !history.ordinary.is_cut, "the record holds the whole story");
+    views.sort_by_key(|(seq, _)| *seq);
+    let mut entries = history.entries.iter().peekable();
+    let mut told: BTreeMap<&str, (bool, u64)> = BTreeMap::new();
+    for (seq, children) in &views {
+        while let Some(entry) = entries.next_if(|entry| entry.seq <= *seq) {
+            told.insert(&entry.path, (entry.after() == regrow::HistoryState::Up, entry.generation));
+        }
+        for (path, (state, generation)) in children.iter().filter(|(_, (state, _))| *state == State::Up) {
+            assert_eq!(told.get(&**path), Some(&(true, *generation)), "{path} is shown as {state:?} at {seq}");
+        }
+    }
+    tree.shutdown().await;
+}

@@ -8,7 +8,7 @@ use crate::admin::wire::SCHEMA;
 /// Answer of the admin source: an outcome, the data that were asked for, and the problems met.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Envelope<T> {
-    /// Version of the data: [`SCHEMA`](crate::admin::wire::SCHEMA).
+    /// Version of the data: [`SCHEMA`].
     pub schema: u32,
     /// Whether the data are there.
     pub outcome: Outcome,

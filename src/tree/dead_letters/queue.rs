@@ -48,23 +48,14 @@ impl Queue {
 
     pub(crate) fn push(self: &Arc<Self>, notice: Notice, message: Box<dyn Any + Send>, shared: &Arc<Shared>) {
         let Notice { path, generation, message_type, label, attempt, reason } = notice;
-        let number = {
-            let mut state = lock(&self.state);
-            state.number += 1;
-            state.number
-        };
-        let body = Body {
-            number,
-            path: path.clone(),
-            label,
-            died: Instant::now(),
-            message: Mutex::new(Content::Here(message)),
-            shared: Arc::downgrade(shared),
-            dead_letter_queue: Arc::downgrade(self),
-        };
-        let letter = DeadLetter { path, generation, message_type, attempt, reason, body: Arc::new(body) };
+        let (died, message, shared) = (Instant::now(), Mutex::new(Content::Here(message)), Arc::downgrade(shared));
         let shed = {
             let mut state = lock(&self.state);
+            // Under this lock, so that the letters are in the order of their numbers.
+            state.number += 1;
+            let (number, dead_letter_queue) = (state.number, Arc::downgrade(self));
+            let body = Body { number, path: path.clone(), label, died, message, shared, dead_letter_queue };
+            let letter = DeadLetter { path, generation, message_type, attempt, reason, body: Arc::new(body) };
             state.letters.push_back(letter);
             state.is_used = true;
             state.make_room()

@@ -12,7 +12,7 @@ Exit codes:
   2  the command line cannot be understood
   3  no running program was found, or several
   4  no such path, tree, number or moment
-  5  the act was refused, or failed: a missing capability, another generation, the state of the child
+  5  refused, or failed: a missing capability, another generation, the state of the child, a busy program
   6  the connection was lost, or the program met an error of its own
   7  the program speaks another version of the data";
 
@@ -30,7 +30,7 @@ pub enum Code {
     NoProgram = 3,
     /// No such path, tree, number or moment: 4.
     Unknown = 4,
-    /// The act was refused, or failed: 5.
+    /// The request was refused, or the act failed: 5.
     Refused = 5,
     /// The connection was lost, or the program met an error of its own: 6.
     Lost = 6,
@@ -62,10 +62,11 @@ impl Code {
             | IssueCode::AlreadyReplaced
             | IssueCode::TreeOver
             | IssueCode::NotAvailable
+            | IssueCode::Busy
             | IssueCode::ActFailed => Self::Refused,
             IssueCode::SchemaMismatch => Self::Schema,
             // `LeftOut` is a remark beside data; as a refusal it would be a mistake of the server.
-            IssueCode::Busy | IssueCode::LeftOut | IssueCode::Internal => Self::Lost,
+            IssueCode::LeftOut | IssueCode::Internal => Self::Lost,
         }
     }
 }

@@ -36,4 +36,3 @@ mod trouble;
 
 pub use code::{Code, EXIT_CODES};
 pub use command::{Operate, PolicyAct, main};
-pub use options::Target;

@@ -11,29 +11,29 @@ use crate::operate::code::EXIT_CODES;
 /// Options that find the running program, and those of the output.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = EXIT_CODES)]
-#[non_exhaustive]
-pub struct Target {
+
+pub(crate) struct Target {
     /// The running program, by its name or the number of its process.
     #[arg(long, value_name = "NAME|PID", env = "REGROW_OF", help_heading = "Which program")]
-    pub of: Option<String>,
+    pub(crate) of: Option<String>,
     /// The socket of its admin source.
     #[arg(long, value_name = "PATH", conflicts_with = "tcp", help_heading = "Which program")]
-    pub socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
     /// The address of its admin source, if it listens on TCP. It needs `--token-file`.
     #[arg(long, value_name = "ADDRESS", requires = "token_file", help_heading = "Which program")]
-    pub tcp: Option<SocketAddr>,
+    pub(crate) tcp: Option<SocketAddr>,
     /// A file with the token for `--tcp`.
     #[arg(long, value_name = "FILE", requires = "tcp", help_heading = "Which program")]
-    pub token_file: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
     /// The longest wait for an answer. Default: 30s, and 90s for an act.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Which program")]
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// Print the data as JSON, as the program gave them.
     #[arg(long, help_heading = "Output")]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Print no colours. They are used on a terminal only, and not if `NO_COLOR` is set.
     #[arg(long, help_heading = "Output")]
-    pub no_color: bool,
+    pub(crate) no_color: bool,
 }
 
 impl Target {

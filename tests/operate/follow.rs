@@ -92,6 +92,15 @@ fn a_follower_prints_the_messages_as_they_came_in_json() {
 }
 
 #[test]
+fn a_message_of_a_newer_program_is_left_out_of_the_text() {
+    let new = "id: b00f:bank:43\ndata: {\"type\":\"weather\",\"tree\":\"bank\"}\n\n".to_owned();
+    let fake = streams(vec![event(42) + &new + &over()]);
+    let ran = regrow(fake.folder(), &["events", "--follow"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("number 42") && ran.err.contains("a message of a newer program"), "{}", ran.err);
+}
+
+#[test]
 fn a_follower_is_told_why_it_is_refused() {
     let fake = streams(Vec::new());
     let ran = regrow(fake.folder(), &["events", "--follow", "--tree", "bnak"]);

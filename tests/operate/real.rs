@@ -19,6 +19,10 @@ struct Bank {
 
 impl Bank {
     async fn open(grant: &[Capability]) -> Self {
+        Self::open_with(|admin, _| grant.iter().fold(admin, |admin, grant| admin.grant(*grant))).await
+    }
+
+    async fn open_with(options: impl FnOnce(Admin, &Tree) -> Admin) -> Self {
         let journal = Journal::new();
         let fragile = Policy::default()
             .budget(Intensity::new(1, std::time::Duration::from_secs(600)))
@@ -29,7 +33,7 @@ impl Bank {
         let tree = root.child(desk).child(journal.probe("clock")).start().await.expect("it starts");
         let folder = tempfile::tempdir().expect("a folder");
         let place: PathBuf = folder.path().join("regrow/bank.4711.sock");
-        let admin = grant.iter().fold(Admin::new("bank").tree(&tree), |admin, grant| admin.grant(*grant));
+        let admin = options(Admin::new("bank").tree(&tree), &tree);
         let listening = admin.listen_unix_at(place).await.expect("it listens");
         Self { tree, folder: Arc::new(folder), _listening: listening }
     }
@@ -195,6 +199,40 @@ async fn acts_are_done_noted_and_strike_only_the_generation_that_is_meant() {
     for act in ["park by uid ", "the wall is painted; done", "a stale screen; ", "it is late; done", "start by uid "] {
         assert!(history.out.contains(act), "{act}: {}", history.out);
     }
+    bank.tree.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_are_read_again() {
+    let bank = Bank::open_with(|admin, tree| {
+        let reload = || async { Ok("budget of bank/clock is 3 in 10s\nnothing else has changed".to_owned()) };
+        admin.grant(Capability::Control).on_reload(tree, reload)
+    })
+    .await;
+    let ran = bank.regrow(&["policy", "reload", "-r", "the budget was too small"]).await;
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(ran.out, "policy reload bank:\n  budget of bank/clock is 3 in 10s\n  nothing else has changed\n");
+    bank.tree.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_experiment_is_run_listed_and_stopped() {
+    const SLOW: &str = "title = \"slow\"\nduration = \"600s\"\ntargets = [\"bank/clock\"]\n\
+                        [[fault]]\nkind = \"slow\"\nby = \"1ms\"\non = \"bank/clock\"\nat = [\"1ms\"]\nlasts = \"599s\"\n";
+    let bank = Bank::open_with(|admin, _| admin.allow_experiments()).await;
+    let file = bank.folder.path().join("slow.toml");
+    std::fs::write(&file, SLOW).expect("a file");
+    let file = file.display().to_string();
+    let run = bank.regrow(&["experiment", "run", &file, "-r", "game day"]).await;
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert!(run.out.starts_with("1  slow  on bank") && run.out.ends_with(": runs\n"), "{}", run.out);
+    let again = bank.regrow(&["experiment", "run", &file, "-r", "game day"]).await;
+    assert_eq!(again.code, 5, "one at a time: {}", again.err);
+    let stop = bank.regrow(&["experiment", "stop", "1", "-r", "enough"]).await;
+    assert_eq!((stop.code, stop.err.as_str()), (0, ""));
+    let list = bank.regrow(&["experiment", "list"]).await;
+    assert!(list.out.starts_with("1  slow  on bank") && list.out.contains("rolled back"), "{}", list.out);
+    assert_eq!(bank.regrow(&["experiment", "stop", "9", "-r", "x"]).await.code, 4);
     bank.tree.shutdown().await;
 }
 

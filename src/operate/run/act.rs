@@ -12,7 +12,7 @@ use crate::operate::code::Code;
 use crate::operate::options::Target;
 use crate::operate::run::one::in_full;
 use crate::operate::run::output::Output;
-use crate::operate::text::{safe, verb, word};
+use crate::operate::text::{safe, safe_lines, verb, word};
 use crate::operate::trouble::Trouble;
 
 /// Options of an act on a child.
@@ -109,9 +109,19 @@ impl Reload {
     }
 }
 
-/// Returns the line about an act that was carried out.
+/// Returns the text about an act that was carried out.
 pub(crate) fn told(acted: &Acted) -> String {
-    format!("{} {}: {}\n", verb(acted.act), safe(&acted.path), safe(&acted.outcome))
+    // An outcome of several lines, as of a reload, is shown below.
+    let mut text = format!("{} {}:", verb(acted.act), safe(&acted.path));
+    let lines: Vec<_> = safe_lines(&acted.outcome).collect();
+    match lines.as_slice() {
+        [line] => text.push_str(&format!(" {line}\n")),
+        lines => {
+            text.push('\n');
+            lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+        }
+    }
+    text
 }
 
 /// Whether it takes a child away from its callers for a while.

@@ -139,12 +139,13 @@ impl Follower {
     fn print(&self, data: &str, output: &Output) -> Result<bool, Trouble> {
         let unreadable = |error| Trouble::new(Code::Schema, format!("an event cannot be read: {error}"));
         let raw: Value = serde_json::from_str(data).map_err(unreadable)?;
-        let event: Message = serde::Deserialize::deserialize(&raw).map_err(unreadable)?;
-        if output.is_json {
-            output.json(&raw)?
-        } else {
-            output.text(&message(&event, &output.screen))?
+        // A newer program may send messages that this command does not know: they are left out of the text.
+        let known: Option<Message> = serde::Deserialize::deserialize(&raw).ok();
+        match &known {
+            _ if output.is_json => output.json(&raw)?,
+            Some(event) => output.text(&message(event, &output.screen))?,
+            None => eprintln!("-- a message of a newer program is left out: --json shows it"),
         }
-        Ok(matches!(event, Message::TreeOver { .. }))
+        Ok(matches!(known, Some(Message::TreeOver { .. })))
     }
 }

@@ -11,7 +11,6 @@ use crate::operate::code::EXIT_CODES;
 /// Options that find the running program, and those of the output.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = EXIT_CODES)]
-
 pub(crate) struct Target {
     /// The running program, by its name or the number of its process.
     #[arg(long, value_name = "NAME|PID", env = "REGROW_OF", help_heading = "Which program")]

@@ -161,7 +161,7 @@
 //! | `chaos` | experiments with faults, live and in virtual time |
 //! | `checkpoint` | `regrow::checkpoint`: state that survives the process, in files or in memory |
 //! | `checkpoint-sqlite` | a checkpoint store in SQLite, which is built from its C source; needs Rust 1.89 |
-//! | `cli` | the commands `regrow policy`, `regrow chaos` and `regrow trace`, and with them `admin`, `policy`, `chaos`, `checkpoint` and `otp` |
+//! | `cli` | the command `regrow`, and `regrow::operate`: looking at running programs and acting on them, for a binary of your own, too; with it come `admin`, `policy`, `chaos`, `checkpoint` and `otp` |
 //! | `otp` | the player of OTP's scenarios, on the bare machines and live; `trace` is its old name |
 //! | `async-trait` | for programs in which something else turns on ractor's feature of that name, which changes ractor's traits for all |
 //! | `cluster` | the same for ractor's `cluster`. Other nodes see no actor that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message is serializable |
@@ -231,7 +231,8 @@
 //! | `otp/` | OTP's scenarios played on the machines and live, and compared with OTP itself |
 //! | `metrics/` | the figures for the `metrics` facade and as Prometheus text: names, labels, collector, router |
 //! | `testing.rs`, `walk/` | a kit for tests of your own trees; in test builds, every management call beside every event of a life |
-//! | `main.rs`, `cli/` | the command line, with its demo trees and the soak |
+//! | `operate/` | the commands of an operator. `command`, `options`: the command line; `find`, `ask/`: the source of a running program, and requests to it; `run/`: each command; `text/`: what they print, pure functions from the data of the source; `papers`: completions and the manual |
+//! | `main.rs`, `cli/` | the program `regrow`: the commands of an operator, policy files, experiments on demo trees and the soak, OTP's scenarios |
 
 // An operator on a time panics when it overflows: `base/time.rs`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -261,6 +262,8 @@ mod mailbox;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod monitor;
+#[cfg(all(feature = "cli", unix))]
+pub mod operate;
 #[cfg(feature = "otp")]
 pub mod otp;
 #[cfg(feature = "policy")]

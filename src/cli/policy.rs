@@ -1,13 +1,25 @@
-//! The command `regrow policy`: it checks, explains and simulates policy files, and prints their schema.
+//! The command `regrow policy`: it checks, explains and simulates policy files, prints their schema, and makes a running
+//! program read its own again.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+#[cfg(unix)]
+use regrow::operate::PolicyAct;
 use regrow::policy::{ExitScript, Policies, Problem, schema, simulate};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[cfg(unix)]
+    #[command(flatten)]
+    Act(PolicyAct),
+    #[command(flatten)]
+    File(OfFile),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfFile {
     /// Prints all errors and warnings about policy files. The exit code is 2 if there is an error.
     Check {
         /// Policy files to check.
@@ -39,15 +51,15 @@ pub(crate) enum Command {
 }
 
 /// Runs the command, and returns whether it found no error.
-pub(crate) fn run(command: &Command) -> anyhow::Result<bool> {
+pub(crate) fn run(command: &OfFile) -> anyhow::Result<bool> {
     match command {
-        Command::Check { files } => Ok(check(files)),
-        Command::Schema => print(&schema()),
-        Command::Explain { file, path } => {
+        OfFile::Check { files } => Ok(check(files)),
+        OfFile::Schema => print(&schema()),
+        OfFile::Explain { file, path } => {
             let explanation = read(file)?.explain(path, None);
             Ok(print(&format!("{explanation}\n"))? && explanation.problems().is_empty())
         }
-        Command::Simulate { file, scenario, path, seed } => {
+        OfFile::Simulate { file, scenario, path, seed } => {
             let is_file = Path::new(scenario).is_file();
             let text = if is_file { std::fs::read_to_string(scenario)? } else { scenario.clone() };
             print(&format!("{}\n", simulate(&read(file)?, path, &ExitScript::parse(&text)?, *seed)?))

@@ -1,0 +1,7 @@
+//! Requests to the admin source, and its answers.
+
+pub(crate) mod answer;
+pub(crate) mod exchange;
+pub(crate) mod parameters;
+pub(crate) mod source;
+pub(crate) mod sse;

@@ -1,0 +1,152 @@
+//! A dump of a history, read from a file, as the source would have told it.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::admin::wire::act::Acted;
+use crate::admin::wire::history::{Begin, Entry, History, Was};
+use crate::admin::wire::query::HistoryQuery;
+use crate::admin::wire::services::State;
+use crate::admin::{Dump, DumpAct, DumpEntry, DumpError, DumpRing};
+use crate::operate::code::Code;
+use crate::operate::text::{clock, safe};
+use crate::operate::trouble::Trouble;
+
+/// Reads the file. A file that is cut off or damaged gives what is before the damage, and says so on standard error.
+///
+/// # Errors
+///
+/// The file is no dump, is of another version, or cannot be read.
+pub(crate) fn read(file: &Path) -> Result<Dump, Trouble> {
+    let name = safe(&file.display().to_string()).into_owned();
+    let opened = File::open(file).map_err(|error| Trouble::usage(format!("{name} cannot be read: {error}")))?;
+    let dump = Dump::read(BufReader::new(opened)).map_err(|error| {
+        let code = match error {
+            DumpError::OtherSchema { .. } => Code::Schema,
+            DumpError::Io(_) | DumpError::NoDump { .. } => Code::Usage,
+        };
+        Trouble::new(code, format!("{name}: {}", safe(&error.to_string())))
+    })?;
+    if let Some(damage) = &dump.damage {
+        eprintln!("{name}: {}", safe(&damage.to_string()));
+    }
+    Ok(dump)
+}
+
+/// Returns the time of the wall clock at which the dump was made.
+pub(crate) fn made_at_ms(dump: &Dump) -> u64 {
+    at_ms(dump, dump.header.now_us)
+}
+
+/// Answers the query from the dump.
+///
+/// # Errors
+///
+/// The moment that is asked for lies before the begin of the record.
+pub(crate) fn answer(dump: &Dump, query: &HistoryQuery) -> Result<History, Trouble> {
+    let is_wanted = |entry: &&DumpEntry| !query.failures || is_failure(entry);
+    let below = query.below.as_deref().unwrap_or(&dump.header.tree);
+    let limit = usize::try_from(query.limit.unwrap_or(u32::MAX)).unwrap_or(usize::MAX);
+    let all: Vec<&DumpEntry> = dump.below(below).rev().filter(is_wanted).collect();
+    let entries: Vec<Entry> = all.iter().take(limit).map(|entry| told(dump, entry)).collect();
+    let next = if all.len() > limit { entries.last().map(|last| last.seq) } else { None };
+    let is_below =
+        |was: &Was| was.path == below || was.path.strip_prefix(below).is_some_and(|rest| rest.starts_with('/'));
+    let as_it_was = match query.at_ms {
+        Some(at) => as_it_was(dump, at)?.into_iter().filter(is_below).collect(),
+        None => Vec::new(),
+    };
+    Ok(History {
+        tree: dump.header.tree.clone(),
+        now_ms: made_at_ms(dump),
+        failures_begin: begin(dump, dump.header.failures, true),
+        ordinary_begin: begin(dump, dump.header.ordinary, false),
+        entries,
+        as_it_was,
+        at_ms: query.at_ms,
+        next,
+    })
+}
+
+fn as_it_was(dump: &Dump, moment_ms: u64) -> Result<Vec<Was>, Trouble> {
+    // The whole millisecond: an entry is shown with this moment if it was noted in it.
+    let end = Duration::from_millis(moment_ms).saturating_add(Duration::from_micros(999));
+    let moment = UNIX_EPOCH.checked_add(end).unwrap_or(UNIX_EPOCH);
+    let past = dump.at(dump.tree_time(moment)).map_err(|early| {
+        let begins = u64::try_from(early.begins.as_micros()).unwrap_or(u64::MAX);
+        let text = format!(
+            "the record of {} begins at {}: {} is earlier, ask for a later moment",
+            safe(&dump.header.tree),
+            clock(at_ms(dump, begins).saturating_add(1)),
+            clock(moment_ms),
+        );
+        Trouble::new(Code::Unknown, text)
+    })?;
+    let was = |status: crate::PastStatus| {
+        Some(Was { path: status.path.to_string(), state: state(status.state.word())?, generation: status.generation })
+    };
+    Ok(past.into_iter().filter_map(was).collect())
+}
+
+fn told(dump: &Dump, entry: &DumpEntry) -> Entry {
+    Entry {
+        seq: entry.seq,
+        at_ms: at_ms(dump, entry.at_us),
+        path: entry.path.clone(),
+        generation: entry.generation,
+        before: state(&entry.before),
+        kind: entry.event.clone(),
+        cause: entry.exit.as_ref().map(|exit| exit.kind.clone()),
+        text: entry.text.clone(),
+        is_failure: is_failure(entry),
+        act: entry.act.as_ref().and_then(|act| acted(act, &entry.path)),
+    }
+}
+
+fn acted(act: &DumpAct, path: &str) -> Option<Acted> {
+    Some(Acted {
+        // A kind of act that this version does not know is told by the text of the entry.
+        act: serde_json::from_value(serde_json::Value::String(act.kind.clone())).ok()?,
+        path: path.to_owned(),
+        by: act.by.clone(),
+        reason: act.reason.clone(),
+        generation: act.generation,
+        outcome: act.refused.clone().unwrap_or_else(|| "done".to_owned()),
+        is_done: act.refused.is_none(),
+    })
+}
+
+/// Returns the state with this name; nothing for a child that was not there.
+fn state(word: &str) -> Option<State> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
+}
+
+/// Whether the entry is in the ring of failures, parks, give-ups and acts.
+fn is_failure(entry: &DumpEntry) -> bool {
+    is_failure_kind(&entry.event, entry.exit.as_ref().map(|exit| exit.kind.as_str()))
+}
+
+fn is_failure_kind(event: &str, cause: Option<&str>) -> bool {
+    match event {
+        "started" | "ignored" | "delayed" | "waiting" | "renewed" | "down" | "gone" | "lost" => false,
+        "exited" => !matches!(cause, Some("normal" | "shutdown")),
+        _ => true,
+    }
+}
+
+/// Returns where a ring begins. The number of entries that are missing follows from the counts of all that were noted.
+fn begin(dump: &Dump, ring: DumpRing, of_failures: bool) -> Begin {
+    let counts = dump.header.counts.iter();
+    let noted = counts.filter(|count| is_failure_kind(&count.event, count.cause.as_deref()) == of_failures);
+    let noted: u64 = noted.map(|count| count.count).sum();
+    let held = dump.entries.iter().filter(|entry| is_failure(entry) == of_failures).count();
+    let missing = noted.saturating_sub(u64::try_from(held).unwrap_or(u64::MAX));
+    Begin { seq: ring.seq, at_ms: at_ms(dump, ring.at_us), evicted: if ring.is_cut { missing.max(1) } else { 0 } }
+}
+
+/// Returns the moment of a time of the tree's clock.
+fn at_ms(dump: &Dump, at_us: u64) -> u64 {
+    dump.header.boot_unix_us.saturating_add(at_us) / 1_000
+}

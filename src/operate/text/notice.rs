@@ -1,0 +1,88 @@
+//! The notice about a child that is not well: state, cause, next try, budget left, and the command that acts now.
+
+use crate::admin::wire::services::{Service, Services};
+use crate::operate::text::headline::many;
+use crate::operate::text::screen::{Colour, Screen, colour, fit_end, word, wrap};
+use crate::operate::text::{ago, length, safe};
+
+/// Begin of the lines below the first one of a notice.
+const INDENT: &str = "    ";
+/// Reason in a command that is offered. It is meant to be replaced, and is true if it is not.
+const BY_HAND: &str = "by hand";
+/// Commands that a row may offer.
+const VERBS: [&str; 7] = ["kill", "restart", "terminate", "start", "park", "revive", "why"];
+
+/// Writes a notice for every row that is not well.
+pub(crate) fn notices(services: &Services, screen: &Screen, out: &mut String) {
+    for service in &services.unwell {
+        notice(service, services.now_ms, screen, out);
+    }
+    if services.unwell_left_out > 0 {
+        let more = format!(
+            "and {} more that are not well: --state STATE or --below PATH shows them",
+            services.unwell_left_out
+        );
+        out.push_str(&screen.paint(Colour::Yellow, &more));
+        out.push('\n');
+    }
+}
+
+/// Writes the notice: a few lines that fit the screen, and the command, which is never cut.
+pub(crate) fn notice(service: &Service, now_ms: u64, screen: &Screen, out: &mut String) {
+    let state = match service.since_ms {
+        Some(since) => format!("{} for {}", word(service.state), length(now_ms.saturating_sub(since))),
+        None => word(service.state).to_owned(),
+    };
+    let path = fit_end(&service.path, screen.width().saturating_sub(state.len() + 2).max(screen.width() / 2));
+    out.push_str(&format!("{}  {}\n", screen.paint(Colour::Bold, &path), screen.paint(colour(service.state), &state)));
+    let room = screen.width().saturating_sub(INDENT.len());
+    for text in [cause(service, now_ms), prospects(service)].into_iter().flatten() {
+        for line in wrap(&text, room) {
+            out.push_str(&format!("{INDENT}{line}\n"));
+        }
+    }
+    if let Some(command) = command(service, screen) {
+        out.push_str(&format!("{INDENT}{}\n", screen.paint(Colour::Bold, &command)));
+    }
+}
+
+/// Returns the last exit: `panicked 3m 12s ago: index out of bounds`.
+pub(crate) fn cause(service: &Service, now_ms: u64) -> Option<String> {
+    let exit = service.last_exit.as_ref()?;
+    let when = exit.at_ms.map_or_else(String::new, |at| format!(" {}", ago(at, now_ms)));
+    let text = if exit.text.is_empty() { String::new() } else { format!(": {}", safe(&exit.text)) };
+    Some(format!("{}{when}{text}", safe(&exit.cause)))
+}
+
+/// Returns what happens next: the next try, the budget left, and what it waits for.
+pub(crate) fn prospects(service: &Service) -> Option<String> {
+    let next = service.next_try_in_ms.map(|ms| format!("next try in {}", length(ms)));
+    let budget = service.budget_left.map(|left| match left {
+        0 => "no restart left in its budget".to_owned(),
+        left => format!("{} left in its budget", many(u64::from(left), "restart", "restarts")),
+    });
+    let waits: Vec<String> = service.waits_for.iter().map(|path| safe(path).into_owned()).collect();
+    let waits = if waits.is_empty() { None } else { Some(format!("waits for {}", waits.join(", "))) };
+    let parts: Vec<String> = [next, budget, waits].into_iter().flatten().collect();
+    if parts.is_empty() { None } else { Some(parts.join("; ")) }
+}
+
+/// Returns the command that acts now, for this program, ready to paste. The act is the one that the source offers.
+pub(crate) fn command(service: &Service, screen: &Screen) -> Option<String> {
+    let offered = service.act.as_deref()?;
+    let verb = offered.split_whitespace().nth(1).and_then(|word| VERBS.into_iter().find(|verb| *verb == word));
+    Some(match verb {
+        Some(verb) => act_on(service, verb, screen),
+        None => safe(offered).into_owned(),
+    })
+}
+
+/// Returns the command for an act, with the generation that is shown if a newer one must not be struck.
+pub(crate) fn act_on(service: &Service, verb: &str, screen: &Screen) -> String {
+    let generation = service.generation.to_string();
+    match verb {
+        "why" => screen.paste(verb, &[], Some(&service.path)),
+        "start" | "revive" => screen.paste(verb, &["--reason", BY_HAND], Some(&service.path)),
+        _ => screen.paste(verb, &["--generation", &generation, "--reason", BY_HAND], Some(&service.path)),
+    }
+}

@@ -135,6 +135,12 @@ async fn clients_may_only_look_unless_the_program_grants_more() {
     let order = json!({"tree": "shop", "file": "", "reason": "test"}).to_string();
     let answer = served.ask("POST", "/v1/experiments", &headers, &order).await;
     assert!(answer.refusal().1.contains("`chaos`"), "{answer:?}");
+    // Refused tries are noted, and cannot push the rest out of the record.
+    for _ in 0..50 {
+        served.act(json!({"act": "kill", "path": "shop/db", "reason": "again"})).await;
+    }
+    let noted = tree.history().entries.iter().filter(|entry| entry.kind.word() == "acted").count();
+    assert_eq!(noted, 20);
     assert_eq!(tree.directory().status("shop/db").unwrap().generation, 1);
 }
 

@@ -6,6 +6,7 @@ use crate::admin::answer::Refused;
 use crate::admin::door::Operator;
 use crate::admin::reload::Reloads;
 use crate::admin::shown::Shown;
+use crate::admin::source::Source;
 use crate::admin::wire::envelope::IssueCode;
 use crate::error::manage::ManageError;
 use crate::event::act::{Act, ActKind, ActOutcome};
@@ -25,6 +26,22 @@ pub(crate) fn note(
     let outcome = outcome.map_or_else(|why| ActOutcome::Refused(why.into()), |()| ActOutcome::Done);
     let act = Act { kind, by: by.name().clone(), reason: reason.into(), generation, outcome };
     shown.shared.note_act(&path.into(), act);
+}
+
+/// Notes an act that was refused for want of a capability, if not too many were noted lately. A client that may only look
+/// could push everything else out of the record otherwise.
+pub(crate) fn note_unpermitted(
+    source: &Source,
+    shown: &Shown,
+    path: &str,
+    kind: ActKind,
+    by: &Operator,
+    reason: &str,
+    refused: &Refused,
+) {
+    if source.unpermitted.may_note() {
+        note(shown, path, kind, by, reason, None, Err(refused.text()));
+    }
 }
 
 /// Carries out an act on one child. Returns how that went, in words.

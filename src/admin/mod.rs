@@ -65,6 +65,7 @@ mod source;
 mod stream;
 pub(crate) mod template;
 mod token;
+mod unpermitted;
 pub(crate) mod viewer;
 pub mod wire;
 

@@ -8,6 +8,7 @@ use crate::admin::reload::Reloads;
 use crate::admin::row;
 use crate::admin::services::Surveys;
 use crate::admin::shown::Shown;
+use crate::admin::unpermitted::Unpermitted;
 use crate::admin::viewer::Viewers;
 use crate::admin::wire::envelope::IssueCode;
 use crate::tree::Tree;
@@ -22,6 +23,7 @@ pub(crate) struct Source {
     pub(crate) surveys: Arc<Surveys>,
     pub(crate) experiments: Experiments,
     pub(crate) reloads: Reloads,
+    pub(crate) unpermitted: Unpermitted,
     trees: RwLock<Vec<Arc<Shown>>>,
 }
 
@@ -35,6 +37,7 @@ impl Source {
             surveys: Arc::default(),
             experiments: Experiments::default(),
             reloads: Reloads::default(),
+            unpermitted: Unpermitted::default(),
             trees: RwLock::default(),
         })
     }

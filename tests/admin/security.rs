@@ -40,6 +40,15 @@ async fn the_socket_has_mode_0600_in_a_directory_of_mode_0700() {
 }
 
 #[tokio::test]
+async fn the_default_place_has_the_name_of_the_program_and_the_number_of_its_process() {
+    let listening = Admin::new("the tests").listen_unix().await.unwrap();
+    let path = listening.path().unwrap();
+    let name = format!("the_tests.{}.sock", std::process::id());
+    assert_eq!(path.file_name().unwrap().to_str(), Some(&*name));
+    assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
 async fn a_directory_that_is_open_a_link_or_of_another_is_refused_with_the_reason() {
     let above = private_dir();
     let open = above.path().join("open");
@@ -135,6 +144,12 @@ async fn clients_may_only_look_unless_the_program_grants_more() {
     let order = json!({"tree": "shop", "file": "", "reason": "test"}).to_string();
     let answer = served.ask("POST", "/v1/experiments", &headers, &order).await;
     assert!(answer.refusal().1.contains("`chaos`"), "{answer:?}");
+    // Refused tries are noted, and cannot push the rest out of the record.
+    for _ in 0..50 {
+        served.act(json!({"act": "kill", "path": "shop/db", "reason": "again"})).await;
+    }
+    let noted = tree.history().entries.iter().filter(|entry| entry.kind.word() == "acted").count();
+    assert_eq!(noted, 20);
     assert_eq!(tree.directory().status("shop/db").unwrap().generation, 1);
 }
 

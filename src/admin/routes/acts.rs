@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 
-use crate::admin::acts::{self, note, reload, replay};
+use crate::admin::acts::{self, note, note_unpermitted, reload, replay};
 use crate::admin::answer::{Answer, Refused};
 use crate::admin::door::{Door, Operator};
 use crate::admin::routes::letters::is_asked;
@@ -34,10 +34,11 @@ pub(super) async fn act(State(door): State<Arc<Door>>, by: Operator, request: Re
     if shown.shared.directory.get(&asked.path).is_none() {
         return Err(unknown(&shown, &asked.path));
     }
-    let done = match door.need(Capability::Control) {
-        Ok(()) => in_a_task(&door, &shown, &asked, &reason).await,
-        Err(refused) => Err(refused),
-    };
+    if let Err(refused) = door.need(Capability::Control) {
+        note_unpermitted(&door.source, &shown, &asked.path, kind, &by, &reason, &refused);
+        return Err(refused);
+    }
+    let done = in_a_task(&door, &shown, &asked, &reason).await;
     let outcome = done.as_ref().map(|_| ()).map_err(Refused::text);
     note(&shown, &asked.path, kind, &by, &reason, asked.generation, outcome);
     let outcome = done?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::http::HeaderMap;
 
-use crate::admin::acts::note;
+use crate::admin::acts::{note, note_unpermitted};
 use crate::admin::answer::{Answer, Refused};
 use crate::admin::door::{Door, Operator};
 use crate::admin::routes::acts::reasoned;
@@ -26,10 +26,11 @@ pub(super) async fn run(State(door): State<Arc<Door>>, by: Operator, request: Re
     let asked: ExperimentRequest = order(request, BYTES_MAX).await?;
     let reason = reasoned(&asked.reason)?;
     let shown = door.source.tree(Some(&asked.tree))?;
-    let begun = match door.need(Capability::Chaos) {
-        Ok(()) => door.source.experiments.run(&shown, &asked.file, asked.seed),
-        Err(refused) => Err(refused),
-    };
+    if let Err(refused) = door.need(Capability::Chaos) {
+        note_unpermitted(&door.source, &shown, &shown.name, ActKind::RunExperiment, &by, reason, &refused);
+        return Err(refused);
+    }
+    let begun = door.source.experiments.run(&shown, &asked.file, asked.seed);
     let outcome = begun.as_ref().map(|_| ()).map_err(Refused::text);
     note(&shown, &shown.name, ActKind::RunExperiment, &by, reason, None, outcome);
     Ok(Envelope::ok(begun?))
@@ -48,14 +49,16 @@ pub(super) async fn stop(
     let reason = asked.reason.as_deref().map_or(Ok("stopped by an operator"), reasoned)?;
     let unknown = || Refused::new(IssueCode::UnknownNumber, format!("no experiment has the number {number}"));
     let known = door.source.experiments.get(number).ok_or_else(unknown)?;
-    let granted = door.need(Capability::Chaos);
-    if granted.is_ok() {
-        door.source.experiments.stop(number).await;
+    let shown = door.source.tree(Some(&known.tree)).ok();
+    if let Err(refused) = door.need(Capability::Chaos) {
+        if let Some(shown) = shown {
+            note_unpermitted(&door.source, &shown, &shown.name, ActKind::StopExperiment, &by, reason, &refused);
+        }
+        return Err(refused);
     }
-    if let Ok(shown) = door.source.tree(Some(&known.tree)) {
-        let outcome = granted.as_ref().copied().map_err(Refused::text);
-        note(&shown, &shown.name, ActKind::StopExperiment, &by, reason, None, outcome);
+    door.source.experiments.stop(number).await;
+    if let Some(shown) = shown {
+        note(&shown, &shown.name, ActKind::StopExperiment, &by, reason, None, Ok(()));
     }
-    granted?;
     Ok(Envelope::ok(door.source.experiments.get(number).ok_or_else(unknown)?))
 }

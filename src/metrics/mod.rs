@@ -122,6 +122,7 @@ impl Metrics {
 
     /// Adds a tree to a collector that is in use.
     pub fn add(&self, tree: &Tree) {
+        tree.shared.counts.read_budgets();
         lock(&self.shared.trees).push(Source { name: tree.path().into(), directory: tree.directory() });
     }
 

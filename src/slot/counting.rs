@@ -46,8 +46,7 @@ impl<M: Send + 'static> Slot<M> {
         lock(&self.back).note_exit(cause);
     }
 
-    pub(super) fn note_restart(&self, cause: RestartCause) {
-        let now = Instant::now();
+    pub(super) fn note_restart(&self, cause: RestartCause, now: Instant) {
         lock(&self.back).record().restarts.note(cause, now);
     }
 

@@ -53,11 +53,13 @@ impl Caller {
 }
 
 /// Runs `code` as code of the incarnation with these `signals`. A panic is returned with its text and place.
+#[inline]
 pub(crate) fn run_as<R>(signals: &Arc<Signals>, code: impl FnOnce() -> R) -> Result<R, Panic> {
     run_with(&mut Some(signals.clone()), code)
 }
 
 /// Does what [`run_as`] does. The mark is lent, and restored afterwards.
+#[inline]
 pub(crate) fn run_with<R>(mark: &mut Option<Arc<Signals>>, code: impl FnOnce() -> R) -> Result<R, Panic> {
     struct Restore<'a>(&'a mut Option<Arc<Signals>>);
     impl Drop for Restore<'_> {

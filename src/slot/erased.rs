@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use regrow_supervisors::{Completion, Exit, ExitKind};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tracing::Level;
 
 use crate::call::fate::Fate;
@@ -45,7 +46,7 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Counts an end.
     fn note_exit(&self, cause: ExitKind);
     /// Counts a restart.
-    fn note_restart(&self, cause: RestartCause);
+    fn note_restart(&self, cause: RestartCause, now: Instant);
     /// Counts a start after which nothing is up: it failed, or the service is not wanted.
     fn note_no_start(&self, is_failure: bool);
     /// Notes the restarts that the budget of this supervisor still forgives: `left` of `restarts_max` within a time.

@@ -89,8 +89,8 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.note_exit(cause);
     }
 
-    fn note_restart(&self, cause: RestartCause) {
-        self.note_restart(cause);
+    fn note_restart(&self, cause: RestartCause, now: Instant) {
+        self.note_restart(cause, now);
     }
 
     fn note_no_start(&self, is_failure: bool) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use regrow_supervisors::{Exit, Policy};
+use tokio::time::Instant;
 
 use crate::error::gave_up::GaveUp;
 use crate::slot::erased::{AnySlot, Control};
@@ -311,14 +312,14 @@ impl ChildEntry {
 
     /// Counts the outcome of a start, if the start was a restart, and returns whether it was. `had_a_life`: some
     /// incarnation had come up before.
-    pub(crate) fn count_restart(&mut self, had_a_life: bool) -> bool {
+    pub(crate) fn count_restart(&mut self, had_a_life: bool, now: impl FnOnce() -> Instant) -> bool {
         let cause = match std::mem::replace(&mut self.before, Before::Rest) {
             Before::End(cause) => cause,
             // Its supervisor was restarted, and the child with it.
             Before::Unknown if had_a_life => RestartCause::TakenAlong,
             Before::Unknown | Before::Rest => return false,
         };
-        self.slot.note_restart(cause);
+        self.slot.note_restart(cause, now());
         true
     }
 

@@ -183,6 +183,7 @@ impl Driver {
         }
         self.testify(&Saying::Done, now);
         if std::mem::take(&mut self.is_charged)
+            && self.shared.counts.are_budgets_read()
             && let Some((left, restarts_max, within)) = self.machine.budget_left(now)
         {
             self.plan.slot.note_budget(left, restarts_max, within);

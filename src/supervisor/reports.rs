@@ -55,10 +55,11 @@ impl Driver {
         entry.set_ticket(None);
         entry.has_failed = false;
         let mut is_unready = false;
+        let moment = || self.shared.clock.moment(self.now);
         match fact {
             // A restart may have been charged to the budget since the failure.
-            Fact::Started { generation, .. } => self.is_charged |= entry.count_restart(*generation > 1),
-            Fact::StartFailed { .. } => self.is_charged |= entry.count_restart(entry.generation() > 0),
+            Fact::Started { generation, .. } => self.is_charged |= entry.count_restart(*generation > 1, moment),
+            Fact::StartFailed { .. } => self.is_charged |= entry.count_restart(entry.generation() > 0, moment),
             Fact::Ignored(_) => {
                 entry.slot.note_no_start(false);
                 entry.before = Before::Rest;

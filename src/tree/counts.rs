@@ -1,6 +1,6 @@
 //! Counters of a tree as a whole: what no single service counts.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Acts of operators, in the order of the counters.
 pub(crate) const ACTS: [&str; 10] = [
@@ -25,6 +25,8 @@ pub(crate) struct Counts {
     pub(crate) events_missed: Count,
     /// Messages refused by services that are gone.
     pub(crate) refused_by_gone: Count,
+    /// Whether a reader has asked for restart budgets. Before that, no supervisor notes what is left of its own.
+    are_budgets_read: AtomicBool,
     acts: [Acts; ACTS.len()],
 }
 
@@ -49,6 +51,15 @@ impl Count {
 }
 
 impl Counts {
+    /// Begins to note restart budgets.
+    pub(crate) fn read_budgets(&self) {
+        self.are_budgets_read.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn are_budgets_read(&self) -> bool {
+        self.are_budgets_read.load(Ordering::Relaxed)
+    }
+
     /// Counts an act of an operator. An act with a word that is not in [`ACTS`] is not counted.
     #[allow(dead_code, reason = "only the admin source carries acts out, and it is a feature")]
     pub(crate) fn note_act(&self, act: &str, is_done: bool) {

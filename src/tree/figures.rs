@@ -166,8 +166,9 @@ impl ServiceFigures {
     }
 
     /// Returns the number of restarts that the budget of such a supervisor still forgives: the least of them, as of the
-    /// last failure. It counts as full again when its whole period has passed. `None` before the first failure, and
-    /// without a limit.
+    /// last failure. It counts as full again when its whole period has passed. `None` without a limit, and before the
+    /// first failure that comes after the first call of [`Directory::figures`](crate::Directory::figures) or the first
+    /// collector of metrics: before that, no supervisor notes it.
     pub fn budget_left(&self) -> Option<u32> {
         self.now.budget_left
     }
@@ -267,6 +268,7 @@ impl Directory {
     /// # tree.shutdown().await; Ok(()) }
     /// ```
     pub fn figures(&self) -> Vec<ServiceFigures> {
+        self.shared.counts.read_budgets();
         let (listed, reading) = self.shared.directory.read();
         let mut sums = Sums::default();
         reading.totals(|id, name, kind, tally| sums.of_number(id, name, kind).tally.add(tally));

@@ -33,7 +33,7 @@
 //! | `service_restarts_total` | `service`, `scope`: `own`, `taken_along` | restarts: see [`Restarts`](crate::Restarts) |
 //! | `service_restarts_last_minute`, `service_restarts_last_hour` | `service` | restarts of late, only for services that have restarted |
 //! | `supervisor_gave_up_total` | `service` | give-ups of a supervisor |
-//! | `budget_left` | `service` | restarts that a supervisor still forgives, after its first failure; `NaN` when it is gone |
+//! | `budget_left` | `service` | restarts that a supervisor still forgives, after its first failure that comes after the first collector; `NaN` when it is gone |
 //! | `messages_accepted_total`, `messages_handled_total` | `service` | messages that entered the mailbox, and those handled to the end |
 //! | `messages_refused_total` | `service`, `reason` | messages that came back: [`Refusal::kind`](crate::Refusal::kind) |
 //! | `messages_refused_by_gone_total` | | messages that came back from services that are gone |

@@ -47,6 +47,8 @@ pub(crate) async fn tree() -> Tree {
 
 /// Lets each fault happen, and waits until it has.
 pub(crate) async fn run(tree: &Tree) {
+    // Supervisors note their budgets from the first collector on.
+    drop(Metrics::new().tree(tree));
     // A panic, a kill, and a restart by order.
     let db = probe(tree, "shop/db");
     db.cast(ProbeMsg::Panic("a bug")).unwrap();

@@ -71,6 +71,8 @@ async fn each_failed_attempt_to_start_again_is_a_restart() {
     let policy = regrow::Policy::default().retry_start().backoff(regrow::Backoff::listed([SEC]));
     let child = Starter::child("a", &journal, &starts).policy(policy);
     let tree = Supervisor::one_for_one("app").intensity(10, 60 * SEC).child(child).start().await.unwrap();
+    // From the first look on, supervisors note their budgets.
+    assert_eq!(figures(&tree, "app").budget_left(), None);
     tree.kill("app/a").unwrap();
     up(&tree, "app/a", 2).await;
     let counted = restarts(&tree, "app/a");

@@ -164,6 +164,7 @@ impl Plan {
     pub(crate) fn list(&self, shared: &Arc<Shared>) {
         self.slot.set_tree(Arc::downgrade(shared) as _);
         // The slot is opened before it is listed, so that a look-up finds nothing that is gone.
+        shared.directory.templates.returns(&self.slot);
         self.slot.reopen();
         shared.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
         shared.directory.reserve(self.children.len());
@@ -353,6 +354,7 @@ impl Planned {
         match &self.make {
             Make::Life(_) => {
                 self.slot().set_tree(Arc::downgrade(shared) as _);
+                shared.directory.templates.returns(self.slot());
                 self.slot().reopen();
                 shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
             }

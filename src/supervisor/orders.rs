@@ -113,7 +113,20 @@ impl Driver {
         }
         let (_, own) = self.configured(&planned);
         let before = match self.children.entry(child) {
-            Occupied(mut known) => known.get_mut().replan(&planned, own).is_supervisor(),
+            Occupied(mut known) => {
+                let known = known.get_mut();
+                let slot = known.slot.clone();
+                let state = slot.status().state;
+                let before = known.replan(&planned, own).is_supervisor();
+                // With another slot, the child is still where it was: set aside, or down.
+                if !Arc::ptr_eq(&slot, planned.slot()) && slot.control().is_none() {
+                    planned.list_aside(&self.shared);
+                    if let ServiceState::Parked { .. } = state {
+                        self.shared.directory.close(&planned.path, state);
+                    }
+                }
+                before
+            }
             Vacant(new) => {
                 match &planned.make {
                     Make::Life(_) => state::is_added(planned.slot().recorded()),

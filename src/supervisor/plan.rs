@@ -385,6 +385,17 @@ impl Planned {
         shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
     }
 
+    /// Lists the new slot of a child without a life, which is there under a new description. What is below a supervisor
+    /// is listed with its next life.
+    pub(crate) fn list_aside(&self, shared: &Arc<Shared>) {
+        let facet = match &self.make {
+            Make::Life(_) => None,
+            Make::Supervisor(recipe) => recipe.plan().shape.facet(),
+        };
+        self.slot().set_tree(Arc::downgrade(shared) as _);
+        shared.directory.insert(&self.path, self.kind, self.slot().clone(), facet);
+    }
+
     pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {
         self.slot.slot()
     }

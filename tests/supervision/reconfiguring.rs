@@ -174,3 +174,24 @@ async fn a_refused_description_leaves_the_supervisors_below_alone() {
     assert_eq!((state("app/mid/sub"), state("app/mid/sub/a")), (ServiceState::Down, ServiceState::Down));
     tree.shutdown().await;
 }
+
+// Found by a random walk: the new slot said that the child waits for its first start, and took messages.
+#[tokio::test(start_paused = true)]
+async fn a_parked_child_of_another_kind_is_still_parked() {
+    let journal = Journal::new();
+    let sub = || calm("x").child(journal.probe("a"));
+    let tree = calm("app").child(sub()).start().await.unwrap();
+    let app = tree.supervisor("app").unwrap();
+    let state = || tree.directory().status("app/x").unwrap().state;
+    app.park("x", "walk").await.unwrap();
+    app.reconfigure(calm("app").child(journal.probe("x"))).await.unwrap();
+    assert_eq!(state(), ServiceState::Parked { until: None });
+    let refused = probe(&tree, "app/x").cast(ProbeMsg::Note(1)).unwrap_err().refusal();
+    assert_eq!(refused, regrow::Refusal::Parked { until: None });
+    app.reconfigure(calm("app").child(sub())).await.unwrap();
+    assert_eq!(state(), ServiceState::Parked { until: None });
+    app.revive("x").await.unwrap();
+    up(&tree, "app/x/a", 1).await;
+    assert_eq!(state(), ServiceState::Up);
+    tree.shutdown().await;
+}

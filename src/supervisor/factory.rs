@@ -83,7 +83,7 @@ impl SupervisorRecipe {
             State::Planned { scope, plan, is_used } => (scope.clone(), plan.clone(), !std::mem::replace(is_used, true)),
             State::Described(_) => unreachable!("a recipe is planned with the tree it belongs to"),
         };
-        if is_first && self.replaces.load(Ordering::Relaxed) {
+        if self.replaces.swap(false, Ordering::Relaxed) {
             forget_others(shared, shared.directory.under(&before.path), &before);
         }
         let Some(build) = self.build.as_ref().filter(|_| !is_first) else { return Ok(before) };

@@ -195,3 +195,20 @@ async fn a_parked_child_of_another_kind_is_still_parked() {
     assert_eq!(state(), ServiceState::Up);
     tree.shutdown().await;
 }
+
+// Found by a random walk: the next life knew nothing of the child, and it stayed in the directory for ever.
+#[tokio::test(start_paused = true)]
+async fn what_a_lost_description_had_below_a_supervisor_is_gone_with_the_next_life() {
+    let journal = Journal::new();
+    let sub = |name| calm("sub").child(journal.probe(name));
+    let tree = calm("app").child(calm("mid").child(sub("a"))).start().await.unwrap();
+    let mid = tree.supervisor("app/mid").unwrap();
+    mid.reconfigure(calm("mid").child(sub("b"))).await.unwrap();
+    tree.restart("app/mid/sub", "rebuilt").await.unwrap();
+    up(&tree, "app/mid/sub/b", 1).await;
+    tree.restart("app/mid", "as described").await.unwrap();
+    up(&tree, "app/mid/sub/a", 2).await;
+    let below: Vec<_> = tree.directory().entries().into_iter().map(|entry| entry.path.to_string()).collect();
+    assert_eq!(below, ["app", "app/mid", "app/mid/sub", "app/mid/sub/a"]);
+    tree.shutdown().await;
+}

@@ -61,6 +61,18 @@ pub(crate) fn is_added(recorded: &AtomicU8) {
     recorded.store(HistoryState::Absent as u8, Ordering::Relaxed);
 }
 
+/// Notes that a slot has the path of another one from now on. The events were about the path, so its state stays.
+pub(crate) fn follows(recorded: &AtomicU8, before: &AtomicU8) {
+    recorded.store(before.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// Notes that a slot has a path that no slot had. If it had one before, its state is of that time.
+pub(crate) fn returns(recorded: &AtomicU8) {
+    if HistoryState::from_byte(recorded.load(Ordering::Relaxed)) != HistoryState::Waiting {
+        is_added(recorded);
+    }
+}
+
 impl fmt::Display for HistoryState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())

@@ -165,7 +165,10 @@ impl ChildEntry {
         (self.own, self.named) = (own, planned.named);
         let Planned { kind, drain, is_actor, .. } = *planned;
         let slot = std::mem::replace(&mut self.slot, planned.slot().clone());
-        self.make = planned.make.clone();
+        if let Make::Supervisor(before) = std::mem::replace(&mut self.make, planned.make.clone()) {
+            // It comes back with the next life of this supervisor, which does not know what is below the new one.
+            before.replace();
+        }
         if !Arc::ptr_eq(&slot, &self.slot) {
             self.slot.recorded().store(slot.recorded().load(Ordering::Relaxed), Ordering::Relaxed);
             match slot.control() {
@@ -348,7 +351,10 @@ impl ChildEntry {
         }
     }
 
+    /// Generation of the present incarnation, or of the latest one.
     pub(crate) fn generation(&self) -> u64 {
-        self.slot.status().generation
+        // A new description may have brought another slot, whose count begins again with its first life.
+        let outdated = self.rare.as_ref().and_then(|rare| rare.outdated.as_ref());
+        outdated.unwrap_or(&self.slot).status().generation
     }
 }

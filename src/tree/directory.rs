@@ -13,6 +13,7 @@ use crate::base::name::bounds_below;
 use crate::base::sync::lock;
 use crate::base::thrift;
 use crate::handle::Handle;
+use crate::recorder::state;
 use crate::slot::Slot;
 use crate::slot::accounting::Accounting;
 use crate::slot::erased::AnySlot;
@@ -146,8 +147,13 @@ struct Remembered {
 
 impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Facet>) {
-        let listed = Listed { kind, template: TemplateId::OWN, slot, facet };
+        let listed = Listed { kind, template: TemplateId::OWN, slot: slot.clone(), facet };
         let before = self.paths.insert(path, listed, &self.templates);
+        match &before {
+            Some(before) if Arc::ptr_eq(&before.slot, &slot) => {}
+            Some(before) => state::follows(slot.recorded(), before.slot.recorded()),
+            None => state::returns(slot.recorded()),
+        }
         drop(before);
         self.wake_watchers(path);
     }

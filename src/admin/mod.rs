@@ -51,6 +51,7 @@ mod builder;
 mod door;
 pub(crate) mod dump;
 pub(crate) mod experiments;
+mod lengths;
 mod record;
 mod reload;
 mod routes;

@@ -7,6 +7,7 @@ mod greeting;
 mod history;
 mod letters;
 mod pages;
+mod past;
 pub(crate) mod reading;
 mod service;
 

@@ -92,7 +92,7 @@ impl Groups {
         let place = match known {
             Some((.., place)) => *place,
             None => {
-                let place = self.place(look.tree, template.clone(), kind);
+                let place = self.place(look.tree, &template, kind);
                 self.last = Some((template, kind, place));
                 place
             }
@@ -104,7 +104,7 @@ impl Groups {
     }
 
     fn add_ended(&mut self, tree: &Listing, ended: &Ended) {
-        let place = self.place(tree, ended.template.clone(), ended.kind);
+        let place = self.place(tree, &ended.template, ended.kind);
         let Some(group) = self.groups.get_mut(place) else { return };
         group.totals.dead_letters += ended.accounting.dead_lettered;
         group.restarts += ended.restarts;
@@ -112,7 +112,7 @@ impl Groups {
     }
 
     /// Returns the place of a group, which is made if it is new.
-    fn place(&mut self, tree: &Listing, template: Arc<str>, kind: ChildKind) -> usize {
+    fn place(&mut self, tree: &Listing, template: &Arc<str>, kind: ChildKind) -> usize {
         let new = self.groups.len();
         let place = *self.places.entry((tree.root.clone(), template.clone(), kind)).or_insert(new);
         if place == new {

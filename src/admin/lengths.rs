@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::admin::wire::query::ServicesQuery;
 
-/// Mailboxes that are remembered for a list. The longest ones are.
+/// Mailboxes that are remembered for a list: the longest ones.
 const MAILBOXES_MAX: usize = if cfg!(test) { 100 } else { 100_000 };
 
 /// Lengths of the mailboxes at the begin of a list.
@@ -27,8 +27,11 @@ impl Lengths {
             return;
         }
         self.lengths.insert(path.clone(), queued);
-        while self.lengths.len() > MAILBOXES_MAX {
-            self.least = self.least.saturating_mul(2);
+        if self.lengths.len() > MAILBOXES_MAX {
+            // The shorter half makes room, and all that are as long as the longest of it.
+            let mut lengths = Vec::from_iter(self.lengths.values().copied());
+            let (_, middle, _) = lengths.select_nth_unstable(MAILBOXES_MAX / 2);
+            self.least = middle.saturating_add(1);
             self.lengths.retain(|_, queued| *queued >= self.least);
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn note(
 }
 
 /// Notes an act that was refused for want of a capability, if not too many were noted lately. A client that may only look
-/// could push everything else out of the record otherwise.
+/// could push everything else out of the record otherwise. It is counted in any case.
 pub(crate) fn note_unpermitted(
     source: &Source,
     shown: &Shown,
@@ -41,6 +41,8 @@ pub(crate) fn note_unpermitted(
 ) {
     if source.unpermitted.may_note() {
         note(shown, path, kind, by, reason, None, Err(refused.text()));
+    } else {
+        shown.shared.counts.note_act(kind.word(), false);
     }
 }
 

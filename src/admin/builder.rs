@@ -19,6 +19,8 @@ use crate::admin::serve::unix;
 use crate::admin::source::Source;
 use crate::admin::token::Token;
 use crate::admin::wire::greeting::Capability;
+#[cfg(feature = "metrics")]
+use crate::metrics::Metrics;
 use crate::tree::Tree;
 
 /// Source of what operators see of running trees, and of what they may do.
@@ -113,6 +115,18 @@ impl Admin {
                 }
             }
         })
+    }
+
+    /// Serves the text of this collector at `/metrics` too, beside `/v1`, in every listener and router that is made after
+    /// this call. Each is guarded as for all other requests: a unix socket by the user of the client, TCP by the token.
+    /// The first collector that is given stays.
+    ///
+    /// For a Prometheus that has no token, use [`metrics_router`](crate::metrics::metrics_router) on an address of its own.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(self, metrics: &Metrics) -> Self {
+        let _ = self.source.metrics.set(metrics.clone());
+        self
     }
 
     /// Lets processes of this user connect to the unix socket, too. The user of this process and root always may.

@@ -26,6 +26,7 @@
 //! | `GET /v1/events` | server-sent events: a snapshot and what follows, or what follows a position | `read` |
 //! | `GET /v1/dead-letters`, `GET /v1/dead-letters/NUMBER` | dead letters, without their contents | `read` |
 //! | `GET /v1/experiments`, `GET /v1/schema` | experiments; the schema | `read` |
+//! | `GET /metrics` | Prometheus text, if the program gave the source a collector | `read` |
 //! | `POST /v1/acts` | kill, restart, terminate, start, park, revive, replay, reload a policy | `control` |
 //! | `POST /v1/experiments`, `DELETE /v1/experiments/NUMBER` | run and stop an experiment | `chaos` |
 //!
@@ -51,6 +52,7 @@ mod builder;
 mod door;
 pub(crate) mod dump;
 pub(crate) mod experiments;
+mod lengths;
 mod record;
 mod reload;
 mod routes;

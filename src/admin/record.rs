@@ -115,10 +115,6 @@ impl Record for Changes {
         is_same.then_some(*at_ms)
     }
 
-    fn restarts_hour(&self, _: &str) -> u64 {
-        0
-    }
-
     fn fill(&self, row: &mut Service) {
         row.since_ms = self.since_ms(&row.path, row.state);
     }

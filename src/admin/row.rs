@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::admin::template;
 use crate::admin::viewer::Viewer;
-use crate::admin::wire::services::{Age, LastExit, Messages, Service, State};
+use crate::admin::wire::services::{Age, LastExit, Messages, Restarts, Service, State};
 use crate::slot::NoMessages;
 use crate::slot::accounting::Accounting;
 use crate::slot::activity::Activity;
@@ -29,6 +29,8 @@ pub(crate) fn row(shared: &Shared, path: &Arc<str>, listed: &Listed, viewer: Opt
     let accounting = slot.accounting();
     let state = state_of(status.state);
     let ages = viewer.map(|viewer| viewer.look(path, &listed.slot, accounting)).unwrap_or_default();
+    let measured = slot.is_measured().then(|| slot.look());
+    let (oldest, running) = measured.map_or((None, None), |look| (look.oldest, look.running));
     Service {
         tree: root_of(path).to_owned(),
         path: path.to_string(),
@@ -38,13 +40,13 @@ pub(crate) fn row(shared: &Shared, path: &Arc<str>, listed: &Listed, viewer: Opt
         ready: status.ready,
         since_ms: None,
         generation: status.generation,
-        restarts: None,
+        restarts: restarts(slot),
         budget_left: None,
         next_try_in_ms: next_try(status.state).map(millis),
         queued: accounting.queued,
         capacity: capacity(slot),
-        oldest: ages.oldest,
-        in_hand: watched(shared, path, slot).or(ages.in_hand),
+        oldest: oldest.map(exact).or(ages.oldest),
+        in_hand: running.map(exact).or_else(|| watched(shared, path, slot)).or(ages.in_hand),
         last_exit: None,
         waits_for: waits_for(slot),
         messages: messages(accounting),
@@ -138,7 +140,25 @@ fn watched(shared: &Shared, path: &str, slot: &dyn AnySlot) -> Option<Age> {
     }
     let (message, incarnation) = slot.in_hand()?;
     let time = shared.watchdog.in_hand_for(path, &incarnation, message)?;
-    Some(Age { ms: millis(time), is_lower_bound: false })
+    Some(exact(time))
+}
+
+fn exact(time: Duration) -> Age {
+    Age { ms: millis(time), is_lower_bound: false }
+}
+
+/// Returns the restarts as they go over the wire. `None` before the first.
+fn restarts(slot: &dyn AnySlot) -> Option<Restarts> {
+    let restarts = slot.restarts();
+    let by_cause = restarts.by_cause.iter().filter(|(.., count)| *count > 0);
+    let by_cause = by_cause.map(|(_, cause, count)| (cause.to_owned(), count)).collect();
+    (restarts.total > 0).then_some(Restarts {
+        total: restarts.total,
+        minute: restarts.last_minute,
+        hour: restarts.last_hour,
+        by_cause,
+        taken_along: restarts.taken_along,
+    })
 }
 
 fn next_try(state: ServiceState) -> Option<Duration> {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::admin::row;
 use crate::admin::wire::greeting::{Tree as Greeted, TreeState};
+use crate::health::{HealthSource, Life};
 use crate::tree::root::Root;
 use crate::tree::shared::Shared;
 use crate::tree::{Directory, Tree};
@@ -26,6 +27,7 @@ pub(crate) struct Shown {
     pub(crate) name: Arc<str>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) root: watch::Receiver<Root>,
+    health: HealthSource,
     /// First moment at which the end was seen, and that moment on the wall clock.
     end_seen: OnceLock<(Instant, u64)>,
 }
@@ -43,6 +45,7 @@ impl Shown {
             name: tree.path.clone(),
             shared: tree.shared.clone(),
             root: tree.root.clone(),
+            health: tree.health_from(None),
             end_seen: OnceLock::new(),
         }
     }
@@ -67,34 +70,33 @@ impl Shown {
 
     /// Returns it as the greeting shows it. It looks at every child, for the required ones that are not ready.
     pub(crate) fn greeted(&self) -> Greeted {
+        // The health comes first: what it calls ready was not over.
+        let health = self.health.health();
         let end = self.end();
         let state = match &end {
             Some(End { is_failure: true, .. }) => TreeState::Failed,
             Some(_) => TreeState::Ended,
-            None if self.shared.is_ending() || self.shared.ending.is_draining() => TreeState::Draining,
-            None if matches!(*self.root.borrow(), Root::Booting) => TreeState::Starting,
+            None if health.is_draining => TreeState::Draining,
+            None if health.is_booting => TreeState::Starting,
             None => TreeState::Up,
         };
-        let directory = Directory { shared: self.shared.clone() };
-        let mut not_ready = directory.not_ready();
-        let ready = state == TreeState::Up && not_ready.is_empty();
-        not_ready.truncate(NOT_READY_MAX);
+        let not_ready = health.missing.iter().take(NOT_READY_MAX).map(|missing| missing.path.to_string());
         Greeted {
             name: self.name.to_string(),
             state,
             ended_at_ms: end.as_ref().map(|end| end.at_ms),
             ended: end.map(|end| end.reason),
-            ready,
-            not_ready: not_ready.iter().map(ToString::to_string).collect(),
-            newest: directory.history_after(u64::MAX).latest,
+            ready: state == TreeState::Up && health.is_ready(),
+            not_ready: not_ready.collect(),
+            newest: Directory { shared: self.shared.clone() }.history_after(u64::MAX).latest,
         }
     }
 
-    /// The exit of the root. A runtime that went away took the root along before it could report its end.
+    /// The exit of the root.
     fn ended(&self) -> Option<Exit> {
-        match &*self.root.borrow() {
-            Root::Ended { exit, .. } => Some(exit.clone()),
-            Root::Booting | Root::Up => self.root.has_changed().is_err().then_some(Exit::Killed),
+        match self.health.root_now().0 {
+            Life::Over { exit } => Some(exit),
+            Life::Live | Life::Blocked { .. } | Life::Silent { .. } => None,
         }
     }
 

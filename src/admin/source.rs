@@ -1,5 +1,7 @@
 //! State that all doors of one `Admin` share: its trees, the viewers, the experiments.
 
+#[cfg(feature = "metrics")]
+use std::sync::OnceLock;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::admin::answer::Refused;
@@ -11,6 +13,8 @@ use crate::admin::shown::Shown;
 use crate::admin::unpermitted::Unpermitted;
 use crate::admin::viewer::Viewers;
 use crate::admin::wire::envelope::IssueCode;
+#[cfg(feature = "metrics")]
+use crate::metrics::Metrics;
 use crate::tree::Tree;
 
 /// The state of an `Admin`.
@@ -24,6 +28,9 @@ pub(crate) struct Source {
     pub(crate) experiments: Experiments,
     pub(crate) reloads: Reloads,
     pub(crate) unpermitted: Unpermitted,
+    /// Collector whose text this source serves, if it was given.
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: OnceLock<Metrics>,
     trees: RwLock<Vec<Arc<Shown>>>,
 }
 
@@ -38,6 +45,8 @@ impl Source {
             experiments: Experiments::default(),
             reloads: Reloads::default(),
             unpermitted: Unpermitted::default(),
+            #[cfg(feature = "metrics")]
+            metrics: OnceLock::new(),
             trees: RwLock::default(),
         })
     }

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use crate::admin::lengths::Lengths;
 use crate::admin::row::millis;
 use crate::admin::wire::services::Age;
 use crate::base::sync::lock;
@@ -52,11 +53,13 @@ pub(crate) struct Viewer(Mutex<Memory>);
 struct Memory {
     looked_at: Instant,
     seen: HashMap<Arc<str>, Seen>,
+    /// Lengths at the first pages of the last two lists by growth, the latest last.
+    lengths: [Option<Arc<Lengths>>; 2],
 }
 
 impl Default for Viewer {
     fn default() -> Self {
-        Self(Mutex::new(Memory { looked_at: Instant::now(), seen: HashMap::new() }))
+        Self(Mutex::new(Memory { looked_at: Instant::now(), seen: HashMap::new(), lengths: [None, None] }))
     }
 }
 
@@ -65,8 +68,6 @@ impl Default for Viewer {
 pub(crate) struct Ages {
     pub(crate) oldest: Option<Age>,
     pub(crate) in_hand: Option<Age>,
-    /// Change of the number of waiting messages since the last look.
-    pub(crate) growth: Option<i64>,
 }
 
 /// Last looks of a viewer at one mailbox.
@@ -75,7 +76,6 @@ struct Seen {
     first: Look,
     last: Look,
     in_hand: Option<(InHand, Instant)>,
-    queued: u64,
 }
 
 /// A message in hand: the generation of the incarnation, and the number there.
@@ -94,9 +94,20 @@ impl Viewer {
         self.look_at(path, slot, accounting, in_hand, Instant::now())
     }
 
-    /// Returns the number of messages that waited at this path at the last look.
-    pub(crate) fn queued_before(&self, path: &str) -> Option<u64> {
-        lock(&self.0).seen.get(path).map(|seen| seen.queued)
+    /// Returns the lengths of mailboxes that a list by growth compares with: those of the list before.
+    pub(crate) fn lengths(&self, is_first_page: bool) -> Option<Arc<Lengths>> {
+        let [before, latest] = &lock(&self.0).lengths;
+        if is_first_page { latest.clone() } else { before.clone() }
+    }
+
+    /// Notes the lengths of mailboxes at the first page of a list by growth.
+    pub(crate) fn note_lengths(&self, new: Lengths) {
+        let forgotten = {
+            let [before, latest] = &mut lock(&self.0).lengths;
+            let latest = latest.replace(Arc::new(new));
+            std::mem::replace(before, latest)
+        };
+        drop(forgotten);
     }
 
     fn look_at(
@@ -113,7 +124,7 @@ impl Viewer {
         let Some(seen) = memory.seen.get_mut(path).filter(is_same) else {
             let in_hand = in_hand.map(|message| (message, now));
             let slot = Arc::downgrade(slot);
-            memory.note(path, Seen { slot, first: this, last: this, in_hand, queued: accounting.queued });
+            memory.note(path, Seen { slot, first: this, last: this, in_hand });
             return Ages::default();
         };
         let oldest = accounting.accepted.saturating_sub(accounting.queued).saturating_add(1);
@@ -131,10 +142,8 @@ impl Viewer {
             (None, _) => None,
         };
         let held = seen.in_hand.filter(|(_, since)| *since < now).map(|(_, since)| at_least(now, since));
-        let growth = i64::try_from(accounting.queued).ok().zip(i64::try_from(seen.queued).ok());
         seen.last = this;
-        seen.queued = accounting.queued;
-        Ages { oldest: age, in_hand: held, growth: growth.map(|(now, before)| now.saturating_sub(before)) }
+        Ages { oldest: age, in_hand: held }
     }
 
     fn idle(&self) -> Duration {
@@ -324,6 +333,7 @@ mod tests {
             viewer.look_at(&path, &slot, counted(1, 1), None, now);
         }
         assert!(lock(&viewer.0).seen.len() <= PATHS_MAX);
-        assert_eq!((viewer.queued_before("9999"), viewer.queued_before("0")), (Some(1), None));
+        let memory = lock(&viewer.0);
+        assert!(memory.seen.contains_key("9999") && !memory.seen.contains_key("0"));
     }
 }

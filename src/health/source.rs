@@ -53,7 +53,7 @@ impl Tree {
     /// # Ok(()) }
     /// ```
     pub fn health(&self) -> TreeHealth {
-        self.source(None).health()
+        self.health_from(None).health()
     }
 
     /// Makes a view of the tree's health, for a router that outlives the tree: see [`regrow::health`](crate::health).
@@ -62,7 +62,7 @@ impl Tree {
     /// [`is_started`](TreeHealth::is_started) does not miss it. Outside of a runtime there is no such task, and
     /// [`check`](HealthSource::check) only asks the root.
     pub fn health_source(&self) -> HealthSource {
-        let source = self.source(Handle::try_current().ok());
+        let source = self.health_from(Handle::try_current().ok());
         if let Some(runtime) = &source.runtime
             && !source.shared.required.were_ready()
         {
@@ -72,7 +72,8 @@ impl Tree {
         source
     }
 
-    fn source(&self, runtime: Option<Handle>) -> HealthSource {
+    /// Makes a view without a task. With the runtime of the tree, [`HealthSource::check`] asks it for a turn.
+    pub(crate) fn health_from(&self, runtime: Option<Handle>) -> HealthSource {
         let (path, shared, root) = (self.path.clone(), self.shared.clone(), self.root.clone());
         HealthSource { path, shared, root, runtime }
     }
@@ -186,7 +187,7 @@ impl HealthSource {
     }
 
     /// Whether the root is over or not, and whether it still boots.
-    fn root_now(&self) -> (Life, bool) {
+    pub(crate) fn root_now(&self) -> (Life, bool) {
         // This is read first: a root that ended tells that before it lets its end of the channel go.
         let is_cut_off = self.root.has_changed().is_err();
         match &*self.root.borrow() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::event::EventKind;
-use crate::event::act::Act;
+use crate::event::act::{Act, ActOutcome};
 use crate::recorder::entry::{HistoryEntry, HistoryKind};
 use crate::recorder::history::{self, History};
 use crate::slot::erased::AnySlot;
@@ -55,10 +55,11 @@ pub struct HistoryAfter {
 }
 
 impl Shared {
-    /// Notes an act of an operator on the child with this path, or on the whole tree by the path of its root. It becomes
-    /// an event and a line in the log.
+    /// Notes an act of an operator on the child with this path, or on the whole tree by the path of its root. It is
+    /// counted, and becomes an event and a line in the log.
     #[allow(dead_code, reason = "only the admin source acts, and it is a feature")]
     pub(crate) fn note_act(&self, path: &Arc<str>, act: Act) {
+        self.counts.note_act(act.kind.word(), act.outcome == ActOutcome::Done);
         let slot = self.directory.get(path).map(|listed| listed.slot);
         let about = About { path, slot: slot.as_deref(), now: self.clock.now() };
         let generation = || slot.as_ref().map_or(0, |slot| slot.status().generation);
@@ -93,7 +94,7 @@ mod tests {
 
     use super::*;
     use crate::base::sync::lock;
-    use crate::event::act::{ActKind, ActOutcome};
+    use crate::event::act::ActKind;
     use crate::testing::Journal;
     use crate::{HistoryState, Supervisor};
 
@@ -135,6 +136,8 @@ mod tests {
             let EventKind::Acted { act: told } = event.kind else { panic!("{event}") };
             assert_eq!(*told, act);
         }
+        let counted = tree.directory().tree_figures().acts;
+        assert_eq!(counted.first(), Some(&("kill", 0, 3)));
         let history = tree.history();
         let entry = history.of("app/web").next_back().unwrap();
         assert_eq!((entry.kind.word(), entry.before, entry.after()), ("acted", HistoryState::Up, HistoryState::Up));

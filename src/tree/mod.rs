@@ -7,6 +7,8 @@ pub(crate) mod dead_letters;
 pub(crate) mod dependencies;
 pub(crate) mod directory;
 pub(crate) mod effect;
+#[cfg(feature = "admin")]
+pub(crate) mod ended;
 pub(crate) mod ending;
 pub(crate) mod figures;
 pub(crate) mod history;

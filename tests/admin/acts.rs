@@ -175,3 +175,23 @@ async fn an_experiment_that_comes_to_its_end_has_a_report() {
     let report = over.report.unwrap();
     assert!(over.passed == Some(true) && report.contains("seed 7"), "{report}");
 }
+
+// Found when the rooms were joined: the counters of acts were raised by nothing.
+#[tokio::test]
+async fn each_act_is_counted_also_one_that_is_refused() {
+    let tree = shop().await;
+    let admin = Admin::new("shop").tree(&tree);
+    let looks_only = serve(&admin).await;
+    let served = serve(&admin.grant(Capability::Control)).await;
+    let kill =
+        |path: &str, generation: u64| json!({"act": "kill", "path": path, "reason": "x", "generation": generation});
+    assert_eq!(served.act(kill("shop/db", 1)).await.status, 200);
+    assert_eq!(served.act(kill("shop/db", 99)).await.status, 409);
+    assert_eq!(served.act(kill("shop/dbb", 1)).await.status, 404);
+    // More of them than are noted in a minute.
+    for _ in 0..30 {
+        assert_eq!(looks_only.act(kill("shop/db", 1)).await.status, 403);
+    }
+    let acts = tree.directory().tree_figures().acts;
+    assert_eq!(acts.iter().find(|(word, ..)| *word == "kill"), Some(&("kill", 1, 32)));
+}

@@ -232,3 +232,18 @@ async fn a_follower_that_is_cut_off_again_and_again_never_shows_a_dead_service_a
     }
     tree.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_a_follower_missed_because_it_was_slow_is_told_and_counted() {
+    let tree = pool(1).await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let (mut follower, mut view) = begin(&served).await;
+    let (journal, children) = (Journal::new(), tree.dynamic("shop/pool").unwrap());
+    // The follower does not read, and the record turns over.
+    for _ in 0..4_000 {
+        children.start_child(journal.probe("x")).await.unwrap();
+        children.terminate_child("x").await.unwrap();
+    }
+    view.until(&mut follower, |view| view.gaps > 0 && view.is_whole).await;
+    assert!(tree.directory().tree_figures().events_missed > 0);
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use regrow::admin::wire::envelope::IssueCode;
 use regrow::admin::wire::greeting::{Greeting, TreeState};
 use regrow::admin::wire::history::History;
 use regrow::admin::wire::service::ServiceInFull;
@@ -222,4 +223,46 @@ async fn a_tree_that_is_over_is_shown_with_its_reason_for_a_minute() {
     assert_eq!(look().await.len(), 1);
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(look().await.len(), 0);
+}
+
+// Found by the builder of the commands: the moment of an entry showed the tree without it, and a moment before the tree was
+// made showed an empty tree.
+#[tokio::test]
+async fn the_tree_as_it_was_has_what_happened_in_its_millisecond_and_begins_with_the_tree() {
+    let tree = shop().await;
+    tree.kill("shop/db").unwrap();
+    up(&tree, "shop/db", 2).await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let history: History = served.get("/v1/history?limit=8192").await;
+    for entry in &history.entries {
+        let past: History = served.get(&format!("/v1/history?limit=8192&at_ms={}", entry.at_ms)).await;
+        let last = past.entries.iter().find(|other| other.path == entry.path && other.at_ms <= entry.at_ms).unwrap();
+        let was = past.as_it_was.iter().find(|was| was.path == entry.path).map(|was| was.generation);
+        let generation = if last.kind == "started" || last.kind == "exited" { last.generation } else { continue };
+        assert_eq!(was, Some(generation), "{entry:?}");
+    }
+    let begin = history.failures_begin.at_ms;
+    let first: History = served.get(&format!("/v1/history?at_ms={begin}")).await;
+    assert_eq!(first.at_ms, Some(begin));
+    let refused = served.ask("GET", &format!("/v1/history?at_ms={}", begin - 1), &[], "").await;
+    assert_eq!((refused.status, refused.refusal().0), (409, IssueCode::BeforeBegin));
+}
+
+#[tokio::test]
+async fn the_greeting_names_what_is_not_ready_as_the_health_of_the_tree_does() {
+    let tree = shop().await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let greeting = async || served.get::<Greeting>("/v1").await.trees.remove(0);
+    assert!(greeting().await.ready && greeting().await.not_ready.is_empty());
+    tree.supervisor("shop").unwrap().terminate_child("db").await.unwrap();
+    let (told, health) = (greeting().await, tree.health());
+    assert!(!told.ready && !health.is_ready());
+    assert_eq!(told.not_ready, ["shop/db"]);
+    assert_eq!(&*health.missing[0].path, "shop/db");
+    let parts = served.get::<Greeting>("/v1").await.parts;
+    assert!(
+        parts.contains(&"policy".into()) && !parts.contains(&"metrics".into()),
+        "it was given no collector: {parts:?}"
+    );
+    assert_eq!(parts.contains(&"health".into()), cfg!(feature = "health"));
 }

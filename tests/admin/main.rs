@@ -6,10 +6,13 @@ mod common;
 mod acts;
 mod client;
 mod events;
+mod figures;
 mod idle;
 mod letters;
 mod looks;
 mod nuisance;
 mod schema;
+#[cfg(feature = "metrics")]
+mod scraped;
 mod security;
 mod tcp;

@@ -255,6 +255,7 @@ pub(crate) fn history() -> History {
         ordinary_begin: Begin { seq: 12, at_ms: NOW - 600_000, evicted: 904 },
         entries: entries(),
         as_it_was: Vec::new(),
+        next_was: None,
         at_ms: None,
         next: None,
     }

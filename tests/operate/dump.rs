@@ -100,6 +100,8 @@ async fn what_is_no_dump_or_lies_before_the_record_is_an_error() {
     fs::write(&other, "a picture\u{1b}[2J").expect("it can be written");
     let ran = history(&other, &[]);
     assert!(ran.code == 2 && ran.err.contains("no header of a dump") && !ran.err.contains('\u{1b}'), "{}", ran.err);
+    let ran = history(&file, &["--at", "-1h"]);
+    assert!(ran.code == 4 && ran.err.contains("the record of bank begins at"), "before the tree was made: {}", ran.err);
     // A record that lost its begin, as after thousands of failures.
     let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let begin = Duration::from_secs(3_600).as_micros();

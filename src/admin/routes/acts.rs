@@ -32,6 +32,8 @@ pub(super) async fn act(State(door): State<Arc<Door>>, by: Operator, request: Re
     asked.path = asked.path.trim_start_matches('/').into();
     let shown = door.source.tree_of(&asked.path)?;
     if shown.shared.directory.get(&asked.path).is_none() {
+        // There is no child that an entry could be about.
+        shown.shared.counts.note_act(kind.word(), false);
         return Err(unknown(&shown, &asked.path));
     }
     if let Err(refused) = door.need(Capability::Control) {

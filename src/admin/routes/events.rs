@@ -170,6 +170,8 @@ impl Following {
         root.mark_unchanged();
         let after = self.after(seq);
         if !after.is_complete {
+            let missed = after.first_held.saturating_sub(seq).saturating_sub(1);
+            self.shown.shared.counts.events_missed.add(missed);
             self.phase = Phase::Missed(seq);
             return String::new();
         }

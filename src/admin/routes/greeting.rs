@@ -28,12 +28,25 @@ pub(super) async fn greet(State(door): State<Arc<Door>>) -> Answer<Greeting> {
     }))
 }
 
-/// The parts of regrow that are compiled in, and that the program gave to this source.
+/// The parts of regrow that are compiled in (`policy`, `checkpoint`, `health`), and those that the program also gave to this
+/// source (`chaos`, `metrics`).
 fn parts(door: &Door) -> Vec<String> {
     let all = [
         ("policy", cfg!(feature = "policy")),
         ("checkpoint", cfg!(feature = "checkpoint")),
         ("chaos", door.source.experiments.are_allowed()),
+        ("metrics", has_metrics(door)),
+        ("health", cfg!(feature = "health")),
     ];
     all.into_iter().filter(|(_, is_in)| *is_in).map(|(name, _)| name.into()).collect()
+}
+
+#[cfg(feature = "metrics")]
+fn has_metrics(door: &Door) -> bool {
+    door.source.metrics.get().is_some()
+}
+
+#[cfg(not(feature = "metrics"))]
+fn has_metrics(_: &Door) -> bool {
+    false
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use crate::admin::answer::{Answer, Refused};
 use crate::admin::door::Door;
 use crate::admin::record;
+use crate::admin::routes::past::Page;
 use crate::admin::routes::reading::{Asked, aside};
 use crate::admin::shown::Shown;
 use crate::admin::wire::envelope::{Envelope, Issue, IssueCode};
@@ -62,32 +63,40 @@ fn look(shown: &Arc<Shown>, asked: &HistoryQuery) -> Answer<History> {
         ordinary_begin: record::begin(history.ordinary, boot),
         entries,
         as_it_was: Vec::new(),
+        next_was: None,
         at_ms: asked.at_ms,
         next,
     });
     let Some(at_ms) = asked.at_ms else { return Ok(answer) };
-    let at = history.tree_time(UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(SystemTime::UNIX_EPOCH));
-    let past = history.at(at).map_err(|early| {
-        let begins = record::moment(boot, early.begins);
+    let too_early = |begins: Duration| {
+        let begins = record::moment(boot, begins);
         let text =
             format!("the record begins at {begins} ms since 1970, and {at_ms} is earlier: ask for a later moment");
         Refused::new(IssueCode::BeforeBegin, text).about(begins.to_string())
-    })?;
-    let mut was: Vec<_> = past
-        .into_iter()
-        .filter(|status| is_asked(&status.path))
-        .filter_map(|status| {
-            let state = record::state(status.state)?;
-            Some(Was { path: status.path.to_string(), state, generation: status.generation })
-        })
-        .collect();
-    if was.len() > WAS_MAX {
-        let text = format!("{} more children were there then: name a path with `below`", was.len() - WAS_MAX);
-        was.truncate(WAS_MAX);
+    };
+    let past = match end_of(at_ms).duration_since(boot) {
+        Ok(at) => history.at(at).map_err(|early| too_early(early.begins))?,
+        // The tree was not made yet.
+        Err(_) => return Err(too_early(history.failures.at.max(history.ordinary.at))),
+    };
+    let past = past.into_iter().filter(|status| is_asked(&status.path)).filter_map(|status| {
+        let state = record::state(status.state)?;
+        Some(Was { path: status.path.to_string(), state, generation: status.generation })
+    });
+    let page = Page::of(past, asked.was_after.as_deref(), WAS_MAX);
+    if page.left_out > 0 {
+        let text =
+            format!("{} more children were there then: name a path with `below`, or use `next_was`", page.left_out);
         answer = answer.with_issue(Issue::new(IssueCode::LeftOut, text).about("as_it_was"));
     }
     if let Some(history) = &mut answer.data {
-        history.as_it_was = was;
+        (history.as_it_was, history.next_was) = (page.rows, page.next);
     }
     Ok(answer)
+}
+
+/// Returns the last moment of a millisecond: what happened in it has happened.
+fn end_of(at_ms: u64) -> SystemTime {
+    let end = Duration::from_millis(at_ms).saturating_add(Duration::from_nanos(999_999));
+    UNIX_EPOCH.checked_add(end).unwrap_or(UNIX_EPOCH)
 }

@@ -7,6 +7,7 @@ mod greeting;
 mod history;
 mod letters;
 mod pages;
+mod past;
 pub(crate) mod reading;
 mod service;
 
@@ -26,6 +27,8 @@ use crate::admin::door::Door;
 use crate::admin::schema::schema;
 use crate::admin::wire::SCHEMA;
 use crate::admin::wire::envelope::IssueCode;
+#[cfg(feature = "metrics")]
+use crate::metrics::metrics_router;
 
 /// Header in which a client says which version of the data it reads.
 const SCHEMA_HEADER: &str = "x-regrow-schema";
@@ -50,6 +53,8 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/v1/acts", post(acts::act))
         .route("/v1/experiments", get(experiments::list).post(experiments::run))
         .route("/v1/experiments/{number}", delete(experiments::stop));
+    #[cfg(feature = "metrics")]
+    let looks = looks.merge(scraped(&door));
     let streams = Router::new().route("/v1/events", get(events::events));
     looks
         .merge(acts)
@@ -59,6 +64,12 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .with_state(door)
         .layer(from_fn(of_this_version))
         .layer(from_fn(with_headers))
+}
+
+/// Returns the route of the metrics, if the program gave a collector.
+#[cfg(feature = "metrics")]
+fn scraped(door: &Door) -> Router<Arc<Door>> {
+    door.source.metrics.get().map_or_else(Router::new, |metrics| metrics_router(metrics.clone()).with_state(()))
 }
 
 /// Refuses a client that reads another version of the data.

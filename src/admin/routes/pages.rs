@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::admin::answer::{Answer, Refused};
@@ -52,10 +53,23 @@ fn listing(shown: &Arc<Shown>) -> Listing {
     Listing { root: shown.name.clone(), shared: shown.shared.clone(), record: Some(record) }
 }
 
+/// Asks the supervisors of these rows, all at once: one that is busy does not keep the answers of the others.
 async fn ask_all(trees: &[Arc<Shown>], rows: &mut [Service]) {
-    for row in rows {
+    let mut asked = JoinSet::new();
+    for (place, row) in rows.iter().enumerate() {
         if let Some(shown) = trees.iter().find(|shown| *shown.name == *row.tree) {
-            row::ask(&shown.shared, row).await;
+            let (shared, mut row) = (shown.shared.clone(), row.clone());
+            asked.spawn(async move {
+                row::ask(&shared, &mut row).await;
+                (place, row)
+            });
+        }
+    }
+    while let Some(answer) = asked.join_next().await {
+        if let Ok((place, row)) = answer
+            && let Some(asked) = rows.get_mut(place)
+        {
+            *asked = row;
         }
     }
 }

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::admin::row::messages;
+use crate::admin::services::filter::Filter;
 use crate::admin::services::listing::Listing;
 use crate::admin::services::scan::Look;
 use crate::admin::services::survey::{Latest, Sums};
 use crate::admin::template::gives_names;
 use crate::admin::wire::services::{Group, Messages, State, Totals};
+use crate::slot::accounting::Accounting;
 use crate::tree::directory::ChildKind;
+use crate::tree::ended::Ended;
 
 /// Totals and groups of a page.
 pub(super) struct Counted {
@@ -61,6 +64,17 @@ impl Counted {
         self.totals.sums_age_ms = Some(self.totals.sums_age_ms.unwrap_or_default().max(age_ms));
     }
 
+    /// Counts what services of a tree counted that are not listed any more.
+    pub(super) fn add_ended(&mut self, tree: &Listing, filter: &Filter) {
+        let ended = tree.shared.directory.ended();
+        for ended in ended.iter().filter(|ended| filter.lets_ended_through(&ended.template, ended.kind)) {
+            self.totals.dead_letters += ended.accounting.dead_lettered;
+            if let Some(groups) = &mut self.groups {
+                groups.add_ended(tree, ended);
+            }
+        }
+    }
+
     pub(super) fn finish(self) -> (Totals, Vec<Group>) {
         (self.totals, self.groups.map(|groups| groups.groups).unwrap_or_default())
     }
@@ -78,35 +92,51 @@ impl Groups {
         let place = match known {
             Some((.., place)) => *place,
             None => {
-                let new = self.groups.len();
-                let key = (look.tree.root.clone(), template.clone(), kind);
-                let place = *self.places.entry(key).or_insert(new);
-                if place == new {
-                    self.groups.push(Group {
-                        tree: look.tree.root.to_string(),
-                        template: template.to_string(),
-                        kind: kind.to_string(),
-                        totals: Totals::default(),
-                        messages: Messages::default(),
-                        restarts: 0,
-                    });
-                }
+                let place = self.place(look.tree, &template, kind);
                 self.last = Some((template, kind, place));
                 place
             }
         };
         let Some(group) = self.groups.get_mut(place) else { return };
         count(&mut group.totals, look);
-        group.restarts += look.generation.saturating_sub(1);
-        let more = messages(look.accounting);
-        let sum = &mut group.messages;
-        sum.accepted += more.accepted;
-        sum.handled += more.handled;
-        sum.crashed += more.crashed;
-        sum.returned += more.returned;
-        sum.dead_lettered += more.dead_lettered;
-        sum.in_hand += more.in_hand;
+        group.restarts += look.restarts.total;
+        add_messages(&mut group.messages, look.accounting);
     }
+
+    fn add_ended(&mut self, tree: &Listing, ended: &Ended) {
+        let place = self.place(tree, &ended.template, ended.kind);
+        let Some(group) = self.groups.get_mut(place) else { return };
+        group.totals.dead_letters += ended.accounting.dead_lettered;
+        group.restarts += ended.restarts;
+        add_messages(&mut group.messages, ended.accounting);
+    }
+
+    /// Returns the place of a group, which is made if it is new.
+    fn place(&mut self, tree: &Listing, template: &Arc<str>, kind: ChildKind) -> usize {
+        let new = self.groups.len();
+        let place = *self.places.entry((tree.root.clone(), template.clone(), kind)).or_insert(new);
+        if place == new {
+            self.groups.push(Group {
+                tree: tree.root.to_string(),
+                template: template.to_string(),
+                kind: kind.to_string(),
+                totals: Totals::default(),
+                messages: Messages::default(),
+                restarts: 0,
+            });
+        }
+        place
+    }
+}
+
+fn add_messages(sum: &mut Messages, accounting: Accounting) {
+    let more = messages(accounting);
+    sum.accepted += more.accepted;
+    sum.handled += more.handled;
+    sum.crashed += more.crashed;
+    sum.returned += more.returned;
+    sum.dead_lettered += more.dead_lettered;
+    sum.in_hand += more.in_hand;
 }
 
 /// Templates of the children of a tree, which come in its order: the supervisors above a child came before it.

@@ -68,6 +68,14 @@ impl Filter {
         self.state.is_none_or(|asked| asked == state)
     }
 
+    /// Whether what ended children of a template counted is asked for. Their own paths and states are not known any more.
+    pub(super) fn lets_ended_through(&self, template: &str, kind: ChildKind) -> bool {
+        matches!(self.path, PathFilter::All)
+            && self.state.is_none()
+            && self.kind.is_none_or(|asked| asked == kind)
+            && self.below.as_deref().is_none_or(|below| is_within(template, below))
+    }
+
     /// The names with which every path that matches begins, without the last one.
     pub(super) fn literal_begin(&self) -> Option<String> {
         let PathFilter::Glob(glob) = &self.path else { return None };

@@ -11,8 +11,6 @@ use crate::tree::shared::Shared;
 pub(crate) trait Record: Send + Sync {
     /// Moment since which a child is in its state, if the record holds that change.
     fn since_ms(&self, path: &str, state: State) -> Option<u64>;
-    /// Restarts of a child in the last hour.
-    fn restarts_hour(&self, path: &str) -> u64;
     /// Adds what it knows to a row.
     fn fill(&self, row: &mut Service);
 }

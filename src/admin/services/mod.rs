@@ -9,6 +9,7 @@
 //! | `scan` | a walk through a tree in slices, and what is read of each child |
 //! | `place` | the place of a row in an order, as a cursor too |
 //! | `order` | the orders of rows, and the best few of many |
+//! | `growth` | the growth of mailboxes since the viewer's last list |
 //! | `counted` | totals and groups |
 //! | `unwell` | the rows that are not well, without a walk |
 //! | `survey` | sums of a large tree from its latest walk |
@@ -23,6 +24,7 @@
 mod asked;
 mod counted;
 mod filter;
+mod growth;
 mod listing;
 mod order;
 mod place;
@@ -37,7 +39,7 @@ use std::sync::Arc;
 use crate::admin::row::{now_ms, root_of};
 use crate::admin::services::asked::Asked;
 use crate::admin::services::counted::Counted;
-#[allow(unused_imports, reason = "the routes have a record")]
+use crate::admin::services::growth::Growth;
 pub(crate) use crate::admin::services::listing::{Listing, Record};
 use crate::admin::services::order::Best;
 use crate::admin::services::place::Place;
@@ -86,6 +88,7 @@ pub(crate) fn list_here(
         counted: Counted::new(asked.is_grouped),
         unwell: Unwell::default(),
         rows: Best::new(&asked),
+        growth: Growth::begin(query, viewer),
     };
     for tree in &trees {
         let is_large = tree.shared.directory.len() > SMALL;
@@ -94,6 +97,7 @@ pub(crate) fn list_here(
         } else {
             page.walk(tree);
         }
+        page.counted.add_ended(tree, &asked.filter);
     }
     Ok(page.finish(&trees))
 }
@@ -105,6 +109,7 @@ struct Page<'a> {
     counted: Counted,
     unwell: Unwell,
     rows: Best<'a>,
+    growth: Option<Growth<'a>>,
 }
 
 impl Page<'_> {
@@ -122,7 +127,7 @@ impl Page<'_> {
             if self.asked.filter.lets_state_through(look.state) {
                 self.counted.add(&look, &mut templates, listed.kind);
                 self.unwell.add(&look);
-                let key = order::key(self.asked.sort, &look, tree, self.viewer);
+                let key = order::key(self.asked.sort, &look, tree, self.growth.as_mut());
                 self.rows.add(Place { key, path: path.clone() });
             } else {
                 templates.note(path, listed.kind);
@@ -147,6 +152,9 @@ impl Page<'_> {
     }
 
     fn finish(self, trees: &[&Listing]) -> Services {
+        if let Some(growth) = self.growth {
+            growth.finish();
+        }
         let row = |path: &Arc<str>, viewer: Option<&Viewer>| {
             let tree = trees.iter().find(|tree| *tree.root == *root_of(path))?;
             tree.row(path, viewer)

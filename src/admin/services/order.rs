@@ -4,28 +4,21 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use crate::admin::services::asked::Asked;
+use crate::admin::services::growth::Growth;
 use crate::admin::services::listing::Listing;
 use crate::admin::services::place::Place;
 use crate::admin::services::scan::Look;
-use crate::admin::viewer::Viewer;
 use crate::admin::wire::query::Sort;
 
 /// Returns the value that decides on the place of a child.
-pub(super) fn key(sort: Sort, look: &Look<'_>, tree: &Listing, viewer: Option<&Viewer>) -> i64 {
+pub(super) fn key(sort: Sort, look: &Look<'_>, tree: &Listing, growth: Option<&mut Growth<'_>>) -> i64 {
     let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     match sort {
         Sort::Path => 0,
         Sort::Mailbox => whole(look.accounting.queued),
         Sort::Generation => whole(look.generation),
-        // Without a record, restarts of all times.
-        Sort::Restarts => whole(match &tree.record {
-            Some(record) => record.restarts_hour(&look.path),
-            None => look.generation.saturating_sub(1),
-        }),
-        Sort::Growth => match viewer.and_then(|viewer| viewer.queued_before(&look.path)) {
-            Some(before) => whole(look.accounting.queued).saturating_sub(whole(before)),
-            None => i64::MIN,
-        },
+        Sort::Restarts => whole(look.restarts.last_hour),
+        Sort::Growth => growth.map_or(0, |growth| growth.of(look)),
         // A change that the record does not hold any more is older than those that it holds.
         Sort::Since => match tree.record.as_ref().and_then(|record| record.since_ms(&look.path, look.state)) {
             Some(since) => whole(since).saturating_neg(),

@@ -6,6 +6,7 @@ use crate::admin::row::state_of;
 use crate::admin::services::listing::Listing;
 use crate::admin::wire::services::State;
 use crate::slot::accounting::Accounting;
+use crate::slot::restarts::Restarts;
 use crate::tree::directory::Listed;
 use crate::tree::shared::Shared;
 
@@ -19,6 +20,7 @@ pub(super) struct Look<'a> {
     pub(super) state: State,
     pub(super) generation: u64,
     pub(super) accounting: Accounting,
+    pub(super) restarts: Restarts,
 }
 
 impl<'a> Look<'a> {
@@ -26,7 +28,9 @@ impl<'a> Look<'a> {
     pub(super) fn at(path: &Arc<str>, listed: &Listed, tree: &'a Listing) -> Self {
         let status = listed.slot.status();
         let accounting = listed.slot.accounting();
-        Self { path: path.clone(), tree, state: state_of(status.state), generation: status.generation, accounting }
+        let restarts = listed.slot.restarts();
+        let (path, state) = (path.clone(), state_of(status.state));
+        Self { path, tree, state, generation: status.generation, accounting, restarts }
     }
 }
 

@@ -16,6 +16,7 @@ const RENEWED_AFTER: Duration = Duration::from_secs(5);
 /// Sums that only a walk through a tree can have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sums {
+    restarts_minute: u64,
     restarts_hour: u64,
     dead_letters: u64,
     queued: u64,
@@ -23,11 +24,16 @@ pub(super) struct Sums {
 
 impl Sums {
     pub(super) fn of(look: &Look<'_>) -> Self {
-        let restarts_hour = look.tree.record.as_ref().map_or(0, |record| record.restarts_hour(&look.path));
-        Self { restarts_hour, dead_letters: look.accounting.dead_lettered, queued: look.accounting.queued }
+        Self {
+            restarts_minute: look.restarts.last_minute,
+            restarts_hour: look.restarts.last_hour,
+            dead_letters: look.accounting.dead_lettered,
+            queued: look.accounting.queued,
+        }
     }
 
     pub(super) fn add_to(self, totals: &mut Totals) {
+        totals.restarts_minute += self.restarts_minute;
         totals.restarts_hour += self.restarts_hour;
         totals.dead_letters += self.dead_letters;
         totals.queued += self.queued;
@@ -35,6 +41,7 @@ impl Sums {
 
     fn and(self, more: Self) -> Self {
         Self {
+            restarts_minute: self.restarts_minute + more.restarts_minute,
             restarts_hour: self.restarts_hour + more.restarts_hour,
             dead_letters: self.dead_letters + more.dead_letters,
             queued: self.queued + more.queued,

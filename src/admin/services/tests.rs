@@ -32,17 +32,17 @@ impl ServiceTrait for Stuck {
     }
 }
 
-fn stuck(name: impl ToString) -> ServiceChild<()> {
-    Child::service(name.to_string(), |_| async { Ok(Stuck) })
+fn stuck(name: &str) -> ServiceChild<()> {
+    Child::service(name, |_| async { Ok(Stuck) })
 }
 
 fn listing(tree: &Tree) -> Listing {
     Listing { root: tree.path.clone(), shared: tree.shared.clone(), record: None }
 }
 
-fn ask(trees: &[&Tree], query: ServicesQuery) -> Result<Services, Issue> {
+fn ask(trees: &[&Tree], query: &ServicesQuery) -> Result<Services, Issue> {
     let trees = Vec::from_iter(trees.iter().map(|tree| listing(tree)));
-    list_here(&trees, &query, None, &Arc::default())
+    list_here(&trees, query, None, &Arc::default())
 }
 
 fn paths(services: &Services) -> Vec<&str> {
@@ -53,7 +53,7 @@ fn paths(services: &Services) -> Vec<&str> {
 fn all(trees: &[&Tree], query: &ServicesQuery) -> Vec<String> {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = ask(trees, ServicesQuery { after, ..query.clone() }).unwrap();
+        let page = ask(trees, &ServicesQuery { after, ..query.clone() }).unwrap();
         seen.extend(page.rows.iter().map(|row| row.path.clone()));
         match page.next {
             Some(next) => after = Some(next),
@@ -77,7 +77,9 @@ async fn shop(name: &str, sessions: usize) -> Tree {
         .await
         .unwrap();
     let pool = tree.dynamic(&format!("{name}/sessions")).unwrap();
-    assert!(pool.start_children((0..sessions).map(stuck)).await.iter().all(Result::is_ok));
+    assert!(
+        pool.start_children((0..sessions).map(|number| stuck(&number.to_string()))).await.iter().all(Result::is_ok)
+    );
     // A start that hangs.
     let hangs = Child::service("slow", |_| async { pending::<anyhow::Result<Stuck>>().await });
     drop(tokio::spawn(async move { pool.start_child(hangs).await }));
@@ -117,7 +119,7 @@ async fn what_is_not_well_comes_first_with_and_without_a_walk() {
     // The second is a large tree in tests: its page is read without a walk.
     for sessions in [SMALL / 2, 2 * SMALL] {
         let tree = shop("shop", sessions).await;
-        let page = ask(&[&tree], ServicesQuery { limit: Some(3), ..ServicesQuery::default() }).unwrap();
+        let page = ask(&[&tree], &ServicesQuery { limit: Some(3), ..ServicesQuery::default() }).unwrap();
         let unwell = page.unwell.iter().map(|row| (&*row.path, row.state));
         assert_eq!(
             Vec::from_iter(unwell),
@@ -150,7 +152,7 @@ async fn pages_without_a_walk_count_what_a_walk_counts_while_children_come_go_an
         let root = tree.supervisor("shop").unwrap();
         for step in 0..20 {
             match rng.u32(..6) {
-                0 => drop(pool.start_child(stuck(format!("more{step}"))).await),
+                0 => drop(pool.start_child(stuck(&format!("more{step}"))).await),
                 1 => drop(pool.terminate_child(&rng.usize(..2 * SMALL).to_string()).await),
                 2 => drop(tree.kill(&format!("shop/sessions/{}", rng.usize(..2 * SMALL)))),
                 3 => drop(root.terminate_child(["old", "db", "cache", "office"][rng.usize(..4)]).await),
@@ -161,9 +163,9 @@ async fn pages_without_a_walk_count_what_a_walk_counts_while_children_come_go_an
             for _ in 0..200 {
                 tokio::task::yield_now().await;
             }
-            let plain = ask(&[&tree], ServicesQuery::default()).unwrap();
+            let plain = ask(&[&tree], &ServicesQuery::default()).unwrap();
             // An order that needs a walk.
-            let walked = ask(&[&tree], ServicesQuery { reverse: true, ..ServicesQuery::default() }).unwrap();
+            let walked = ask(&[&tree], &ServicesQuery { reverse: true, ..ServicesQuery::default() }).unwrap();
             let up_or_not = |totals: &Totals| {
                 let mut states = states(totals);
                 states.retain(|_, count| *count > 0);
@@ -191,7 +193,7 @@ async fn pages_of_several_trees_are_the_whole_in_order() {
     assert!(reversed.iter().eq(wanted.iter().rev()));
     // A page behind a path that is gone goes on with the next one.
     let after = Some("b/sessions/00".to_owned());
-    let page = ask(&trees, ServicesQuery { after, limit: Some(1), ..ServicesQuery::default() }).unwrap();
+    let page = ask(&trees, &ServicesQuery { after, limit: Some(1), ..ServicesQuery::default() }).unwrap();
     assert_eq!(paths(&page), ["b/sessions/1"]);
     large.shutdown().await;
     small.shutdown().await;
@@ -201,31 +203,31 @@ async fn pages_of_several_trees_are_the_whole_in_order() {
 async fn rows_are_sorted_filtered_and_grouped() {
     let tree = shop("shop", 20).await;
     let by_mailbox = ServicesQuery { sort: Sort::Mailbox, limit: Some(4), ..ServicesQuery::default() };
-    let page = ask(&[&tree], by_mailbox.clone()).unwrap();
+    let page = ask(&[&tree], &by_mailbox).unwrap();
     let queued = page.rows.iter().map(|row| (&*row.path, row.queued));
     let longest = [("shop/sessions/2", 6), ("shop/sessions/3", 4), ("shop/sessions/1", 2), ("shop", 0)];
     assert_eq!(Vec::from_iter(queued), longest);
     assert_eq!(page.totals.queued, 12);
-    let next = ask(&[&tree], ServicesQuery { after: page.next, ..by_mailbox }).unwrap();
+    let next = ask(&[&tree], &ServicesQuery { after: page.next, ..by_mailbox }).unwrap();
     assert_eq!(paths(&next)[0], "shop/cache");
 
     let filtered = |filter: &str| {
-        ask(&[&tree], ServicesQuery { filter: Some(filter.into()), ..ServicesQuery::default() }).unwrap()
+        ask(&[&tree], &ServicesQuery { filter: Some(filter.into()), ..ServicesQuery::default() }).unwrap()
     };
     assert_eq!(paths(&filtered("shop/sessions/1?")).len(), 10);
     assert_eq!(paths(&filtered("ice/")), ["shop/office/clerk", "shop/office/printer"]);
     assert_eq!(filtered("nothing").totals.children, 0);
     let below = ServicesQuery { below: Some("shop/office".into()), ..ServicesQuery::default() };
-    assert_eq!(paths(&ask(&[&tree], below).unwrap()), ["shop/office", "shop/office/clerk", "shop/office/printer"]);
+    assert_eq!(paths(&ask(&[&tree], &below).unwrap()), ["shop/office", "shop/office/clerk", "shop/office/printer"]);
     let parked = ServicesQuery { state: Some(State::Parked), ..ServicesQuery::default() };
-    assert_eq!(paths(&ask(&[&tree], parked).unwrap()), ["shop/cache"]);
+    assert_eq!(paths(&ask(&[&tree], &parked).unwrap()), ["shop/cache"]);
     let kind = ServicesQuery { kind: Some("dynamic supervisor".into()), ..ServicesQuery::default() };
-    assert_eq!(paths(&ask(&[&tree], kind).unwrap()), ["shop/sessions"]);
-    let bad = ask(&[&tree], ServicesQuery { filter: Some("shop/[".into()), ..ServicesQuery::default() });
+    assert_eq!(paths(&ask(&[&tree], &kind).unwrap()), ["shop/sessions"]);
+    let bad = ask(&[&tree], &ServicesQuery { filter: Some("shop/[".into()), ..ServicesQuery::default() });
     assert_eq!(bad.unwrap_err().about.as_deref(), Some("filter"));
 
     let grouped =
-        ask(&[&tree], ServicesQuery { group: true, filter: Some("sessions/".into()), ..ServicesQuery::default() })
+        ask(&[&tree], &ServicesQuery { group: true, filter: Some("sessions/".into()), ..ServicesQuery::default() })
             .unwrap();
     let [Group { template, kind, totals, messages, .. }] = &grouped.groups[..] else { panic!("{:?}", grouped.groups) };
     assert_eq!((&**template, &**kind, totals.children, totals.queued), ("shop/sessions/*", "service", 21, 12));
@@ -257,13 +259,13 @@ async fn a_tree_that_fails_as_a_whole_is_looked_at_in_part() {
     let tree = DynamicSupervisor::new("app").budget(Intensity::unlimited()).start().await.unwrap();
     let pool = tree.dynamic("app").unwrap();
     let policy = || Policy::default().backoff(Backoff::new(HOUR));
-    pool.start_children((0..300).map(|number| stuck(number).policy(policy()))).await;
+    pool.start_children((0..300).map(|number| stuck(&number.to_string()).policy(policy()))).await;
     for number in 0..300 {
         let path = format!("app/{number}");
         tree.kill(&path).unwrap();
         until(tree.directory().watch(&path).unwrap(), |status| status.state == ServiceState::Restarting).await;
     }
-    let page = ask(&[&tree], ServicesQuery::default()).unwrap();
+    let page = ask(&[&tree], &ServicesQuery::default()).unwrap();
     assert_eq!((page.unwell.len(), page.unwell_left_out, page.totals.is_partial), (200, 100, false));
     tree.shutdown().await;
 }

@@ -22,7 +22,8 @@ pub struct Greeting {
     pub trees: Vec<Tree>,
     /// The capabilities that this client has.
     pub capabilities: Vec<Capability>,
-    /// Parts that are compiled in and were given: `policy`, `chaos`, `metrics`, ...
+    /// Parts that are compiled in: `policy`, `checkpoint`, `health`; and those that were also given to the server: `chaos` (it
+    /// runs experiments), `metrics` (`GET /metrics`).
     pub parts: Vec<String>,
 }
 

@@ -18,9 +18,13 @@ pub struct History {
     pub ordinary_begin: Begin,
     /// The entries, newest first.
     pub entries: Vec<Entry>,
-    /// The tree as it was at `at`, if that was asked for.
+    /// The tree as it was at `at_ms`, if that was asked for: first what was not well, then the others in the order of the
+    /// paths. A page has at most 10,000 children.
     #[serde(default)]
     pub as_it_was: Vec<Was>,
+    /// The value for `was_after` of the next page of the tree as it was. Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_was: Option<String>,
     /// The moment of `as_it_was`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub at_ms: Option<u64>,

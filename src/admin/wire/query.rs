@@ -79,9 +79,12 @@ pub struct HistoryQuery {
     /// Only entries with a smaller sequence number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
-    /// The tree as it was at this moment.
+    /// The tree as it was at the end of this millisecond.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<u64>,
+    /// Where the page of the tree as it was begins: `next_was` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was_after: Option<String>,
 }
 
 /// Parameters of `GET /v1/service`.

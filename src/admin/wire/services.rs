@@ -37,7 +37,8 @@ pub struct Totals {
     pub restarts_minute: u64,
     /// Restarts in the last hour.
     pub restarts_hour: u64,
-    /// Dead letters since the tree began, of live services and ended ones.
+    /// Dead letters since the tree began, of listed services and ended ones. Ended ones are left out if the query has a
+    /// `filter` or a `state`, which are not known of them any more.
     pub dead_letters: u64,
     /// Messages that wait.
     pub queued: u64,
@@ -154,7 +155,8 @@ pub struct Restarts {
     pub minute: u64,
     /// In the last hour.
     pub hour: u64,
-    /// By the cause of the end before: `normal`, `shutdown`, `killed`, `failed`, `panicked`, `hung`, `start_failed`, ...
+    /// By the cause of the end before: `normal`, `shutdown`, `killed`, `failed`, `panicked`, `hung`. A start that failed counts
+    /// by its exit.
     pub by_cause: BTreeMap<String, u64>,
     /// Those of which the cause was a sibling: the strategy took it along.
     pub taken_along: u64,
@@ -200,8 +202,8 @@ pub struct Group {
     pub kind: String,
     /// Its totals.
     pub totals: Totals,
-    /// Its counters, those of ended children included.
+    /// Its counters, those of ended children included (see `Totals::dead_letters`).
     pub messages: Messages,
-    /// Restarts, those of ended children included.
+    /// Restarts, those of ended children included (see `Totals::dead_letters`).
     pub restarts: u64,
 }

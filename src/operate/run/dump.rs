@@ -65,6 +65,7 @@ pub(crate) fn answer(dump: &Dump, query: &HistoryQuery) -> Result<History, Troub
         ordinary_begin: begin(dump, dump.header.ordinary, false),
         entries,
         as_it_was,
+        next_was: None,
         at_ms: query.at_ms,
         next,
     })
@@ -74,15 +75,18 @@ fn as_it_was(dump: &Dump, moment_ms: u64) -> Result<Vec<Was>, Trouble> {
     // The whole millisecond: an entry is shown with this moment if it was noted in it.
     let end = Duration::from_millis(moment_ms).saturating_add(Duration::from_micros(999));
     let moment = UNIX_EPOCH.checked_add(end).unwrap_or(UNIX_EPOCH);
+    let too_early = |begins_ms: u64| {
+        let (tree, begins, asked) = (safe(&dump.header.tree), clock(begins_ms), clock(moment_ms));
+        let text = format!("the record of {tree} begins at {begins}: {asked} is earlier, ask for a later moment");
+        Trouble::new(Code::Unknown, text)
+    };
+    // The tree was not made yet.
+    if moment_ms < at_ms(dump, 0) {
+        return Err(too_early(at_ms(dump, 0)));
+    }
     let past = dump.at(dump.tree_time(moment)).map_err(|early| {
         let begins = u64::try_from(early.begins.as_micros()).unwrap_or(u64::MAX);
-        let text = format!(
-            "the record of {} begins at {}: {} is earlier, ask for a later moment",
-            safe(&dump.header.tree),
-            clock(at_ms(dump, begins).saturating_add(1)),
-            clock(moment_ms),
-        );
-        Trouble::new(Code::Unknown, text)
+        too_early(at_ms(dump, begins).saturating_add(1))
     })?;
     let was = |status: crate::PastStatus| {
         Some(Was { path: status.path.to_string(), state: state(status.state.word())?, generation: status.generation })

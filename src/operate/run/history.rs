@@ -99,6 +99,7 @@ impl Past {
             limit: Some(self.limit.unwrap_or(if self.at.is_some() { ALL } else { LAST })),
             before: None,
             at_ms: self.at.as_deref().map(|at| moment(at, now_ms)).transpose().map_err(Trouble::usage)?,
+            was_after: None,
         })
     }
 }

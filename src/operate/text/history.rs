@@ -55,10 +55,7 @@ fn as_it_was(history: &History, at_ms: u64, fold: usize, screen: &Screen, out: &
         *totals.by_state.entry(was.state).or_default() += 1;
     }
     let (tree, then, ago) = (safe(&history.tree), clock(at_ms), ago(at_ms, history.now_ms));
-    let begin = history.failures_begin.at_ms.max(history.ordinary_begin.at_ms);
-    // What is older than the record is known only as far as the record's first entries tell it.
-    let known = if at_ms < begin { ", before the record begins; as far as it is known" } else { "" };
-    let head = format!("{tree} as it was at {then}, {ago}{known}: {}", counts(&totals));
+    let head = format!("{tree} as it was at {then}, {ago}: {}", counts(&totals));
     out.push('\n');
     for line in wrap(&head, screen.width()) {
         out.push_str(&format!("{}\n", screen.paint(Colour::Bold, &line)));
@@ -75,7 +72,9 @@ fn as_it_was(history: &History, at_ms: u64, fold: usize, screen: &Screen, out: &
         out.push_str(&format!("{}\n", screen.paint(Colour::Yellow, &line)));
     }
     out.push('\n');
-    let leaves: Vec<Leaf> = history.as_it_was.iter().map(leaf).collect();
+    // What was not well came first.
+    let mut leaves: Vec<Leaf> = history.as_it_was.iter().map(leaf).collect();
+    leaves.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
     branches(&leaves, fold, screen, out);
 }
 

@@ -24,6 +24,8 @@ const NOT_READY_MAX: usize = 10;
 /// A tree that is shown.
 pub(crate) struct Shown {
     pub(crate) name: Arc<str>,
+    /// Random text: positions in the stream of events of this tree begin with it.
+    pub(crate) boot: String,
     pub(crate) shared: Arc<Shared>,
     pub(crate) root: watch::Receiver<Root>,
     /// First moment at which the end was seen, and that moment on the wall clock.
@@ -41,6 +43,7 @@ impl Shown {
     pub(crate) fn new(tree: &Tree) -> Self {
         Self {
             name: tree.path.clone(),
+            boot: format!("{:016x}", fastrand::u64(..)),
             shared: tree.shared.clone(),
             root: tree.root.clone(),
             end_seen: OnceLock::new(),
@@ -86,6 +89,7 @@ impl Shown {
             ended: end.map(|end| end.reason),
             ready,
             not_ready: not_ready.iter().map(ToString::to_string).collect(),
+            boot: self.boot.clone(),
             newest: directory.history_after(u64::MAX).latest,
         }
     }

@@ -6,6 +6,7 @@ mod common;
 mod acts;
 mod client;
 mod events;
+mod hostile;
 mod idle;
 mod letters;
 mod looks;

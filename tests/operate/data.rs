@@ -28,6 +28,7 @@ pub(crate) fn greeting() -> Greeting {
             ended_at_ms: None,
             ready: true,
             not_ready: Vec::new(),
+            boot: "0011223344556677".into(),
             newest: 41,
         }],
         capabilities: vec![Capability::Read, Capability::Control],

@@ -85,6 +85,14 @@ impl Source {
 
     /// Returns the tree that a path begins with.
     pub(crate) fn tree_of(&self, path: &str) -> Result<Arc<Shown>, Refused> {
-        self.tree(Some(row::root_of(path)))
+        self.tree(Some(row::root_of(path))).map_err(|refused| {
+            let whole = |shown: &Arc<Shown>| {
+                let whole = format!("{}/{path}", shown.name);
+                shown.shared.directory.get(&whole).map(|_| whole)
+            };
+            let Some(meant) = self.trees().iter().find_map(whole) else { return refused };
+            let text = format!("a path begins with the name of its tree: did you mean `{meant}`?");
+            Refused::new(IssueCode::UnknownPath, text).about(path)
+        })
     }
 }

@@ -212,8 +212,7 @@ async fn a_request_within_the_content_of_another_has_no_part_in_its_token() {
     let length = inner.len();
     for (line, content, statuses) in [
         (format!("content-length: {}\r\ntransfer-encoding: chunked", length + 5), format!("0\r\n\r\n{inner}"), "200"),
-        ("x: y\n\nPOST /v1/acts HTTP/1.1".into(), inner.clone(), "200 401"),
-        (format!("content-length: {length}"), inner.clone(), "200"),
+        ("x: y\n\nPOST /v1/acts HTTP/1.1".into(), inner.clone(), "200 403"),
         (format!("content-length: {length}\r\ncontent-length: 0"), inner.clone(), "400"),
         (format!("content-length: +{length}"), inner.clone(), "400"),
         ("transfer-encoding: chunked, identity".into(), format!("0\r\n\r\n{inner}"), "400"),

@@ -55,10 +55,21 @@ pub(crate) async fn perform(
     generation: Option<u64>,
 ) -> Result<String, Refused> {
     match shown.shared.act(deed, path, reason, generation).await {
-        Ok(Done::Done) => Ok("done".into()),
+        Ok(Done::Done) => Ok(done(deed).into()),
         Ok(Done::Up(generation)) => Ok(format!("generation {generation} is up")),
         Ok(Done::Ignored) => Ok("the child says that it is not wanted".into()),
         Err(error) => Err(Refused::new(code_of(&error), error.to_string()).about(path)),
+    }
+}
+
+/// Says what was done. A kill and a revival are done when they have been ordered, and their ends are to be looked at.
+fn done(deed: Deed) -> &'static str {
+    match deed {
+        Deed::Kill => "killed: `why` says what follows",
+        Deed::Revive => "its start is ordered: `why` says whether it is up",
+        Deed::Terminate => "it is down until it is started",
+        Deed::Park => "it is parked until it is revived",
+        Deed::Restart | Deed::Start => "done",
     }
 }
 

@@ -174,8 +174,14 @@ fn next_try(state: ServiceState) -> Option<Duration> {
     }
 }
 
+/// The type of its messages. Empty for a child that takes none: a task or a supervisor.
+pub(crate) fn message_type(slot: &dyn AnySlot) -> &'static str {
+    let known = slot.message_type();
+    if known == std::any::type_name::<NoMessages>() { "" } else { known }
+}
+
 fn capacity(slot: &dyn AnySlot) -> Option<u64> {
-    if slot.message_type() == std::any::type_name::<NoMessages>() {
+    if message_type(slot).is_empty() {
         return None;
     }
     let capacity = slot.settings().capacity;

@@ -25,6 +25,8 @@ const NOT_READY_MAX: usize = 10;
 /// A tree that is shown.
 pub(crate) struct Shown {
     pub(crate) name: Arc<str>,
+    /// Random text: positions in the stream of events of this tree begin with it.
+    pub(crate) boot: String,
     pub(crate) shared: Arc<Shared>,
     pub(crate) root: watch::Receiver<Root>,
     health: HealthSource,
@@ -43,6 +45,7 @@ impl Shown {
     pub(crate) fn new(tree: &Tree) -> Self {
         Self {
             name: tree.path.clone(),
+            boot: format!("{:016x}", fastrand::u64(..)),
             shared: tree.shared.clone(),
             root: tree.root.clone(),
             health: tree.health_from(None),
@@ -88,6 +91,7 @@ impl Shown {
             ended: end.map(|end| end.reason),
             ready: state == TreeState::Up && health.is_ready(),
             not_ready: not_ready.collect(),
+            boot: self.boot.clone(),
             newest: Directory { shared: self.shared.clone() }.history_after(u64::MAX).latest,
         }
     }

@@ -20,7 +20,7 @@ use crate::tree::Tree;
 /// The state of an `Admin`.
 pub(crate) struct Source {
     pub(crate) program: String,
-    /// Random text: positions in streams of events are valid within it.
+    /// Random text that is new for each source.
     pub(crate) boot: String,
     pub(crate) started_at_ms: u64,
     pub(crate) viewers: Viewers,
@@ -51,12 +51,15 @@ impl Source {
         })
     }
 
-    /// Shows a tree from now on. A tree of that name which was shown before is not shown any more.
+    /// Shows a tree from now on. Another tree of that name is not shown any more.
     pub(crate) fn add(&self, tree: &Tree) {
         // Letters are kept from now on: those that were dropped before could not be shown.
         let _ = tree.shared.keep_dead_letters();
         let new = Arc::new(Shown::new(tree));
         let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
+        if trees.iter().any(|shown| Arc::ptr_eq(&shown.shared, &new.shared)) {
+            return;
+        }
         trees.retain(|shown| shown.name != new.name && !shown.is_past());
         trees.push(new);
     }
@@ -91,6 +94,14 @@ impl Source {
 
     /// Returns the tree that a path begins with.
     pub(crate) fn tree_of(&self, path: &str) -> Result<Arc<Shown>, Refused> {
-        self.tree(Some(row::root_of(path)))
+        self.tree(Some(row::root_of(path))).map_err(|refused| {
+            let whole = |shown: &Arc<Shown>| {
+                let whole = format!("{}/{path}", shown.name);
+                shown.shared.directory.get(&whole).map(|_| whole)
+            };
+            let Some(meant) = self.trees().iter().find_map(whole) else { return refused };
+            let text = format!("a path begins with the name of its tree: did you mean `{meant}`?");
+            Refused::new(IssueCode::UnknownPath, text).about(path)
+        })
     }
 }

@@ -34,6 +34,10 @@ impl Token {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, TokenError> {
         let path = path.as_ref();
         let unreadable = |error: io::Error| TokenError::Unreadable { path: path.into(), error: error.to_string() };
+        // A pipe would keep the program waiting for its other end.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(TokenError::NotAFile { path: path.into() });
+        }
         let file = std::fs::File::open(path).map_err(unreadable)?;
         // The open file is checked, and not the path: the path may lead to another file a moment later.
         private(path, &file.metadata().map_err(unreadable)?)?;

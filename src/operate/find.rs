@@ -29,6 +29,8 @@ struct Found {
     path: PathBuf,
     program: String,
     pid: u32,
+    /// User in whose folder it is.
+    user: u32,
     state: State,
 }
 
@@ -63,20 +65,55 @@ fn token(file: &Path) -> Result<String, Trouble> {
     if is_sendable { Ok(token.to_owned()) } else { Err(Trouble::usage(format!("{} holds no token", shown(file)))) }
 }
 
-/// Returns the folders in which programs make their sockets by default.
-fn folders() -> Vec<PathBuf> {
-    let runtime = env::var_os("XDG_RUNTIME_DIR").filter(|dir: &OsString| !dir.is_empty());
-    let user = rustix::process::geteuid().as_raw();
-    let of_user = env::temp_dir().join(format!("regrow-{user}"));
-    runtime.map(|dir| PathBuf::from(dir).join("regrow")).into_iter().chain([of_user]).collect()
+/// Folder in which the programs of a user make their sockets by default.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    user: u32,
 }
 
-fn choose(of: Option<&str>, folders: &[PathBuf]) -> Result<Place, Trouble> {
+/// Returns the folders of this user.
+fn folders() -> Vec<Folder> {
+    let runtime = env::var_os("XDG_RUNTIME_DIR").filter(|dir: &OsString| !dir.is_empty());
+    let user = own_uid();
+    let of_user = env::temp_dir().join(format!("regrow-{user}"));
+    let paths = runtime.map(|dir| PathBuf::from(dir).join("regrow")).into_iter().chain([of_user]);
+    paths.map(|path| Folder { path, user }).collect()
+}
+
+/// Returns the folders of the other users, in which root may look. At night a service of another user is asked with `sudo`.
+fn folders_of_others() -> Vec<Folder> {
+    let number = |name: &str| name.parse().ok().filter(|user| *user != own_uid());
+    let names = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>()
+    };
+    let (temporary, runtime) = (env::temp_dir(), Path::new("/run/user"));
+    let in_temporary = names(&temporary).into_iter().filter_map(|name| {
+        let user = number(name.strip_prefix("regrow-")?)?;
+        Some(Folder { path: temporary.join(name), user })
+    });
+    let in_runtime =
+        names(runtime).into_iter().filter_map(|name| Some((number(&name)?, runtime.join(name).join("regrow"))));
+    let mut all: Vec<_> = in_temporary.chain(in_runtime.map(|(user, path)| Folder { path, user })).collect();
+    all.sort_by(|one, other| one.path.cmp(&other.path));
+    all
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn choose(of: Option<&str>, folders: &[Folder]) -> Result<Place, Trouble> {
     let mut remarks = Vec::new();
-    let all: Vec<Found> = folders.iter().flat_map(|folder| sockets(folder, &mut remarks)).collect();
+    let mut all: Vec<Found> = folders.iter().flat_map(|folder| sockets(folder, &mut remarks)).collect();
     let is_meant = |found: &&Found| {
         of.is_none_or(|of| found.program == of || found.program == file_name(of) || found.pid.to_string() == of)
     };
+    if own_uid() == 0 && !all.iter().filter(is_meant).any(|found| found.state == State::Live) {
+        // What is odd in a folder of another user is no news.
+        all.extend(folders_of_others().iter().flat_map(|folder| sockets(folder, &mut Vec::new())));
+    }
     let live: Vec<&Found> = all.iter().filter(|found| found.state == State::Live).filter(is_meant).collect();
     if let [only] = live.as_slice() {
         return Ok(Place::Socket(only.path.clone()));
@@ -91,7 +128,7 @@ fn choose(of: Option<&str>, folders: &[PathBuf]) -> Result<Place, Trouble> {
     listed.iter().for_each(|found| text.push_str(&format!("\n  {found}")));
     remarks.iter().for_each(|remark| text.push_str(&format!("\n  {remark}")));
     if all.is_empty() {
-        let folders: Vec<String> = folders.iter().map(|folder| shown(folder)).collect();
+        let folders: Vec<String> = folders.iter().map(|folder| shown(&folder.path)).collect();
         text.push_str(&format!(
             "\nThese folders were searched: {}. A program has one if its code says `Admin::new(..).listen_unix()`; \
              `--socket PATH` names a socket elsewhere.",
@@ -102,11 +139,8 @@ fn choose(of: Option<&str>, folders: &[PathBuf]) -> Result<Place, Trouble> {
 }
 
 /// Returns the sockets of a folder, by name. A folder that another user could have made is left out, with a remark.
-fn sockets(folder: &Path, remarks: &mut Vec<String>) -> Vec<Found> {
-    let is_ours = |metadata: &Metadata| {
-        let owner = metadata.uid();
-        metadata.is_dir() && (owner == rustix::process::geteuid().as_raw() || owner == 0)
-    };
+fn sockets(Folder { path: folder, user }: &Folder, remarks: &mut Vec<String>) -> Vec<Found> {
+    let is_ours = |metadata: &Metadata| metadata.is_dir() && (metadata.uid() == *user || metadata.uid() == 0);
     match fs::symlink_metadata(folder) {
         Ok(metadata) if is_ours(&metadata) => {}
         Ok(_) => {
@@ -115,13 +149,13 @@ fn sockets(folder: &Path, remarks: &mut Vec<String>) -> Vec<Found> {
         }
         Err(_) => return Vec::new(),
     }
-    let mut found: Vec<Found> =
-        fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| socket(&entry.path())).collect();
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<Found> = entries.filter_map(|entry| socket(&entry.path(), *user)).collect();
     found.sort_by(|one, other| one.path.cmp(&other.path));
     found
 }
 
-fn socket(path: &Path) -> Option<Found> {
+fn socket(path: &Path, user: u32) -> Option<Found> {
     let (program, pid) = path.file_name()?.to_str()?.strip_suffix(".sock")?.rsplit_once('.')?;
     let pid = pid.parse().ok()?;
     if !fs::symlink_metadata(path).ok()?.file_type().is_socket() {
@@ -132,14 +166,17 @@ fn socket(path: &Path) -> Option<Found> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => State::Forbidden,
         Err(_) => State::Stale,
     };
-    Some(Found { path: path.to_owned(), program: program.to_owned(), pid, state })
+    Some(Found { path: path.to_owned(), program: program.to_owned(), pid, user, state })
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = shell_word(&self.path.display().to_string());
         match self.state {
-            State::Live => write!(f, "--of {}  ({}, {})", self.pid, safe(&self.program), shown(&self.path)),
+            State::Live => {
+                write!(f, "--of {}  ({}, {}", self.pid, safe(&self.program), shown(&self.path))?;
+                if self.user == own_uid() { f.write_str(")") } else { write!(f, ", of uid {})", self.user) }
+            }
             State::Stale => write!(f, "{} is stale: its program is gone; `rm {word}` removes it", shown(&self.path)),
             State::Forbidden => write!(f, "{} belongs to another user: use `sudo`", shown(&self.path)),
         }

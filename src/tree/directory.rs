@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use regrow_supervisors::Completion;
 use tokio::sync::Notify;
 
-use crate::base::name::bounds_below;
+use crate::base::name::{NAME_MAX, bounds_below};
 use crate::base::sync::lock;
 use crate::base::thrift;
 use crate::handle::Handle;
@@ -386,6 +386,9 @@ impl Directory {
     /// The child of a supervisor with the name that is most like this one, if one is like it.
     pub(crate) fn similar(&self, supervisor: &str, name: &str) -> Option<Arc<str>> {
         // The suggestion is a hint for the reader of an error, and not worth a search among very many.
+        if name.len() > NAME_MAX {
+            return None;
+        }
         let below = self.paths.just_below(supervisor, SIMILAR_MAX)?;
         let slip_of = |path: &Arc<str>| slip(path.rsplit_once('/')?.1, name);
         below.into_iter().filter_map(|path| Some((slip_of(&path)?, path))).min().map(|(_, path)| path)

@@ -410,7 +410,9 @@ impl Why {
         }
         let was_ended = self.was_terminated || self.parked_by_order.is_some();
         let Some(exit) = &self.exit else {
-            let is_untouched = self.standing.is_some() && !was_ended;
+            // A full mailbox is wrong enough.
+            let is_full = self.queued > 0 && self.capacity.is_some_and(|capacity| self.queued >= capacity);
+            let is_untouched = self.standing.is_some() && !was_ended && !is_full;
             return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
         };
         let was_restarted_since = matches!((&self.restarted, self.ago), (Some((_, since)), Some(ago)) if *since < ago);

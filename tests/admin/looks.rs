@@ -266,3 +266,29 @@ async fn the_greeting_names_what_is_not_ready_as_the_health_of_the_tree_does() {
     );
     assert_eq!(parts.contains(&"health".into()), cfg!(feature = "health"));
 }
+
+/// Found by an operator at night, who typed the name of the service alone.
+#[tokio::test]
+async fn a_path_without_its_tree_is_refused_with_the_whole_path() {
+    let tree = shop().await;
+    let other = Supervisor::one_for_one("other").start().await.unwrap();
+    let served = serve(&Admin::new("shop").tree(&other).tree(&tree)).await;
+    for (asked, meant) in [("db", "shop/db"), ("sessions/4711", "shop/sessions/4711")] {
+        let answer = served.ask("GET", &format!("/v1/service?path={asked}"), &[], "").await;
+        let (code, text) = answer.refusal();
+        assert_eq!(code, IssueCode::UnknownPath);
+        assert!(text.contains(&format!("did you mean `{meant}`?")), "{text}");
+    }
+    let (code, text) = served.ask("GET", "/v1/service?path=nothing", &[], "").await.refusal();
+    assert!(code == IssueCode::UnknownTree && text.contains("`other`, `shop`"), "{text}");
+}
+
+#[tokio::test]
+async fn a_child_that_takes_no_messages_has_no_type_of_messages() {
+    let tree = shop().await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    for (path, has_one) in [("shop", false), ("shop/sessions", false), ("shop/db", true)] {
+        let full: ServiceInFull = served.get(&format!("/v1/service?path={path}")).await;
+        assert_eq!(!full.message_type.is_empty(), has_one, "{path}");
+    }
+}

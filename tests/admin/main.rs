@@ -7,6 +7,7 @@ mod acts;
 mod client;
 mod events;
 mod figures;
+mod hostile;
 mod idle;
 mod letters;
 mod looks;

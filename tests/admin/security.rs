@@ -77,6 +77,27 @@ async fn a_directory_that_is_open_a_link_or_of_another_is_refused_with_the_reaso
     }
 }
 
+/// Found by reading: a directory that is in order itself can be replaced by the owner of the one above it.
+#[tokio::test]
+async fn a_directory_that_others_can_replace_is_refused() {
+    let above = private_dir();
+    let (open, inner) = (above.path().join("open"), above.path().join("open/inner"));
+    fs::create_dir_all(&inner).unwrap();
+    set_mode(&inner, 0o700);
+    set_mode(&open, 0o777);
+    let error = refused(inner.join("s")).await;
+    assert!(error.to_string().contains("mode 0777, so others can replace it"), "{error}");
+    // As `/tmp`: there, users replace only what is theirs.
+    set_mode(&open, 0o1777);
+    let _listening = Admin::new("shop").listen_unix_at(inner.join("s")).await.unwrap();
+    set_mode(&open, 0o755);
+    if rustix_uid() == 0 {
+        std::os::unix::fs::chown(&open, Some(12345), None).unwrap();
+        let error = refused(inner.join("t")).await;
+        assert!(error.to_string().contains("of uid 12345, who can replace it"), "{error}");
+    }
+}
+
 fn rustix_uid() -> u32 {
     fs::metadata("/proc/self").map_or(1, |found| found.uid())
 }

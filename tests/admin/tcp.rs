@@ -121,6 +121,10 @@ fn a_token_file_that_others_can_read_is_refused() {
     fs::write(&path, "").unwrap();
     assert_eq!(Token::from_file(&path).unwrap_err(), TokenError::TooShort { characters: 0 });
     assert!(matches!(Token::from_file(dir.path()).unwrap_err(), TokenError::NotAFile { .. }));
+    // Found by reading: a pipe without a writer kept the program waiting.
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(matches!(Token::from_file(&pipe).unwrap_err(), TokenError::NotAFile { .. }));
     assert!(matches!(Token::from_file(dir.path().join("no")).unwrap_err(), TokenError::Unreadable { .. }));
     assert!(matches!(Token::from_variable("REGROW_NO_SUCH_VARIABLE").unwrap_err(), TokenError::NotSet { .. }));
 }

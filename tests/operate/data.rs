@@ -18,7 +18,7 @@ pub(crate) fn greeting() -> Greeting {
         version: "0.1.0".into(),
         program: "bank".into(),
         pid: 4711,
-        boot: "b00f".into(),
+        boot: "c0de".into(),
         started_at_ms: NOW - 7_200_000,
         now_ms: NOW,
         trees: vec![Tree {
@@ -28,6 +28,7 @@ pub(crate) fn greeting() -> Greeting {
             ended_at_ms: None,
             ready: true,
             not_ready: Vec::new(),
+            boot: "b00f".into(),
             newest: 41,
         }],
         capabilities: vec![Capability::Read, Capability::Control],

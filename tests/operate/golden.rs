@@ -5,7 +5,7 @@ use std::path::Path;
 
 use regrow::admin::wire::event::{Child, Message};
 use regrow::admin::wire::greeting::TreeState;
-use regrow::admin::wire::services::State;
+use regrow::admin::wire::services::{Age, State};
 use regrow::operate::text::{self, Screen};
 use unicode_width::UnicodeWidthStr;
 
@@ -42,6 +42,25 @@ fn too_wide<'a>(text: &'a str, screen: &Screen) -> Vec<&'a str> {
 #[test]
 fn ps_shows_what_is_not_well_first() {
     is_golden("ps", &text::ps(&data::services(), Some(&data::greeting()), &wide()));
+}
+
+/// Found by an operator at night: a mailbox that refused everything was a row like the others.
+#[test]
+fn a_full_mailbox_is_among_the_first_and_one_with_room_is_not() {
+    let mut services = data::services();
+    let row = services.rows.iter_mut().find(|row| row.state == State::Up && row.kind == "service").expect("one is up");
+    (row.queued, row.capacity) = (100, Some(100));
+    row.oldest = Some(Age { ms: 12_000, is_lower_bound: true });
+    let path = row.path.clone();
+    let notice = format!("{path}  up, its mailbox is full: 100/100 wait\n    the oldest waits for >= 12s\n");
+    let command = format!("    regrow why --of bank {path}\n");
+    for text in [text::ps(&services, None, &wide()), text::tree(&services, None, 9, &wide())] {
+        let at = text.find(&notice).unwrap_or_else(|| panic!("{text}"));
+        assert!(text[at + notice.len()..].starts_with(&command), "{text}");
+        assert!(text.find("PATH ").is_none_or(|table| at < table), "{text}");
+    }
+    services.rows.iter_mut().for_each(|row| row.queued = 0);
+    assert!(!text::ps(&services, None, &wide()).contains("mailbox is full"));
 }
 
 #[test]

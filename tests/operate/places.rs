@@ -99,6 +99,38 @@ fn a_folder_that_is_a_link_is_left_out() {
     assert!(ran.err.contains("is left out: it is no folder of this user"), "{}", ran.err);
 }
 
+/// Found by an operator at night: the service had a user of its own, and `sudo regrow ps` said that nothing runs.
+#[test]
+fn root_finds_the_programs_of_other_users_if_it_has_none_of_its_own() {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let (theirs, forged) = (folder.path().join("regrow-12345"), folder.path().join("regrow-23456"));
+    for made in [&theirs, &forged] {
+        fs::create_dir(made).expect("a folder");
+    }
+    let _shop = UnixListener::bind(theirs.join("shop.77.sock")).expect("a socket");
+    let _bank = UnixListener::bind(forged.join("bank.78.sock")).expect("a socket");
+    if fs::metadata("/proc/self").map_or(1, |found| found.uid()) != 0 {
+        eprintln!("left out: it needs root");
+        return;
+    }
+    for made in [&theirs, &forged] {
+        chown(made, Some(12345), None).expect("root may");
+    }
+    let ran = regrow(folder.path(), &["ps", "--of", "shopp"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("--of 77  (shop, ") && ran.err.contains(", of uid 12345)"), "{}", ran.err);
+    assert!(!ran.err.contains("bank"), "a folder has to belong to the user in its name: {}", ran.err);
+    // Its own come first, so no other user can stand in for one of them.
+    let fake = Fake::bank();
+    let other = fake.folder().join("regrow-12345");
+    fs::create_dir(&other).expect("a folder");
+    let _second = UnixListener::bind(other.join("bank.79.sock")).expect("a socket");
+    chown(&other, Some(12345), None).expect("root may");
+    assert_eq!(regrow(fake.folder(), &["why", "x", "--of", "bank"]).code, 0);
+}
+
 #[test]
 fn over_tcp_the_token_of_the_file_is_sent() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -40,10 +40,7 @@ pub(super) async fn act(State(door): State<Arc<Door>>, by: Operator, request: Re
         note_unpermitted(&door.source, &shown, &asked.path, kind, &by, &reason, &refused);
         return Err(refused);
     }
-    let done = in_a_task(&door, &shown, &asked, &reason).await;
-    let outcome = done.as_ref().map(|_| ()).map_err(Refused::text);
-    note(&shown, &asked.path, kind, &by, &reason, asked.generation, outcome);
-    let outcome = done?;
+    let outcome = in_a_task(&door, &shown, &asked, kind, &by, &reason).await?;
     let ActRequest { act, path, generation, .. } = asked;
     let (by, reason) = (by.name().to_string(), reason.to_string());
     Ok(Envelope::ok(Acted { act, path, by, reason, generation, outcome, is_done: true }))
@@ -60,18 +57,22 @@ pub(super) fn reasoned(reason: &str) -> Result<&str, Refused> {
     }
 }
 
-/// Carries an act out. It goes on if the client goes away in the middle.
+/// Carries an act out, and notes it. Both go on if the client goes away in the middle: no act is without a note.
 async fn in_a_task(
     door: &Arc<Door>,
     shown: &Arc<Shown>,
     asked: &ActRequest,
+    kind: ActKind,
+    by: &Operator,
     reason: &Arc<str>,
 ) -> Result<String, Refused> {
-    if let Some(end) = shown.end() {
-        return Err(Refused::new(IssueCode::TreeOver, format!("the tree is over: {}", end.reason)).about(&*shown.name));
-    }
-    let (door, shown, asked, reason) = (door.clone(), shown.clone(), asked.clone(), reason.clone());
-    let task = tokio::spawn(async move { perform(&door, &shown, &asked, &reason).await });
+    let (door, shown, asked, by, reason) = (door.clone(), shown.clone(), asked.clone(), by.clone(), reason.clone());
+    let task = tokio::spawn(async move {
+        let done = perform(&door, &shown, &asked, &reason).await;
+        let outcome = done.as_ref().map(|_| ()).map_err(Refused::text);
+        note(&shown, &asked.path, kind, &by, &reason, asked.generation, outcome);
+        done
+    });
     match tokio::time::timeout(ACT_LIMIT, task).await {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => Err(Refused::new(IssueCode::Internal, "the task that acted has ended before its time")),
@@ -80,6 +81,9 @@ async fn in_a_task(
 }
 
 async fn perform(door: &Door, shown: &Arc<Shown>, asked: &ActRequest, reason: &Arc<str>) -> Result<String, Refused> {
+    if let Some(end) = shown.end() {
+        return Err(Refused::new(IssueCode::TreeOver, format!("the tree is over: {}", end.reason)).about(&*shown.name));
+    }
     let child = |deed| acts::perform(shown, deed, &asked.path, reason.clone(), asked.generation);
     match asked.act {
         Asked::Kill => child(Deed::Kill).await,

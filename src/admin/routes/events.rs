@@ -39,16 +39,18 @@ pub(super) async fn events(
     headers: HeaderMap,
     Asked(asked): Asked<EventsQuery>,
 ) -> Result<Response, Refused> {
-    let named = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(Into::into).or(asked.from);
+    // The name of a tree may have letters beyond ASCII.
+    let named = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+    let named = named.or(asked.from);
     let from = named.as_deref().map(Position::read).transpose()?;
     let shown = match (&asked.tree, &from) {
         (None, Some(position)) => door.source.tree(Some(&position.tree))?,
         (name, _) => door.source.tree(name.as_deref())?,
     };
-    let boot = door.source.boot.clone();
+    let boot = shown.boot.clone();
     let phase = match from {
         None => Phase::Look,
-        // A position in another tree or another run of the program is held by no record.
+        // A position in another tree, even of the same name, or another run of the program is held by no record.
         Some(position) if position.boot != boot || *position.tree != *shown.name => Phase::Missed(position.seq),
         Some(position) => Phase::Resume(position.seq),
     };

@@ -56,9 +56,14 @@ pub(super) async fn stop(
         }
         return Err(refused);
     }
-    door.source.experiments.stop(number).await;
-    if let Some(shown) = shown {
-        note(&shown, &shown.name, ActKind::StopExperiment, &by, reason, None, Ok(()));
-    }
+    let (source, reason) = (door.source.clone(), reason.to_owned());
+    // The stop and its note go on if the client goes away in the middle.
+    let stopping = tokio::spawn(async move {
+        source.experiments.stop(number).await;
+        if let Some(shown) = shown {
+            note(&shown, &shown.name, ActKind::StopExperiment, &by, &reason, None, Ok(()));
+        }
+    });
+    let _ = stopping.await;
     Ok(Envelope::ok(door.source.experiments.get(number).ok_or_else(unknown)?))
 }

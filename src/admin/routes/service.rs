@@ -40,7 +40,7 @@ pub(super) async fn service(State(door): State<Arc<Door>>, Asked(asked): Asked<S
         why: why.to_string(),
         why_short: format!("{why:#}"),
         policy: settings::in_force(shared, &path).await,
-        message_type: listed.slot.message_type().into(),
+        message_type: row::message_type(&*listed.slot).into(),
         depends_on: depends_on(shared, &path).await,
         history: history.map(|entry| record::entry(entry, boot)).collect(),
         described: listed.slot.described().map(|text| text.to_string()),

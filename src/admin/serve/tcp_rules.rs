@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -32,6 +32,8 @@ pub(crate) async fn enforce(State(rules): State<Arc<TcpRules>>, request: Request
         Ok(()) => next.run(request).await,
         Err(refused) => {
             let mut response = refused.into_response();
+            // A client that is not known keeps no connection, of which there are few.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             if response.status() == axum::http::StatusCode::UNAUTHORIZED {
                 response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }

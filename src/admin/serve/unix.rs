@@ -35,7 +35,9 @@ pub(crate) fn default_place(program: &str) -> PathBuf {
 /// The directory in which the sockets of this user are.
 pub(crate) fn directory() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    match runtime.filter(|path| path.is_absolute() && path.is_dir()) {
+    // After `sudo` it may still be that of another user, who could turn everything below it elsewhere.
+    let is_own = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == own_uid());
+    match runtime.filter(|path| path.is_absolute() && is_own(path)) {
         Some(runtime) => runtime.join("regrow"),
         None => std::env::temp_dir().join(format!("regrow-{}", own_uid())),
     }
@@ -101,6 +103,24 @@ fn make_private(directory: &Path) -> Result<(), ListenError> {
     }
     if mode != 0o700 {
         return Err(unsafe_as(format!("has mode {mode:04o}, and must have 0700: `chmod 700` it, or take another one")));
+    }
+    stays(directory).map_err(unsafe_as)
+}
+
+/// Checks that no other user can put another directory in the place of this one.
+fn stays(directory: &Path) -> Result<(), String> {
+    let above = fs::canonicalize(directory).map_err(|error| format!("cannot be followed to its place: {error}"))?;
+    for above in above.ancestors().skip(1) {
+        let found = fs::symlink_metadata(above).map_err(|error| format!("is below a directory that {error}"))?;
+        let (mode, uid, above) = (found.mode(), found.uid(), above.display());
+        if uid != 0 && uid != own_uid() {
+            return Err(format!("is below `{above}` of uid {uid}, who can replace it: take another one"));
+        }
+        // In a directory with the sticky bit, as `/tmp`, users replace only what is theirs.
+        if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+            let mode = mode & 0o7777;
+            return Err(format!("is below `{above}` of mode {mode:04o}, so others can replace it: take another one"));
+        }
     }
     Ok(())
 }

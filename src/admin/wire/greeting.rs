@@ -12,7 +12,7 @@ pub struct Greeting {
     pub program: String,
     /// Number of the process.
     pub pid: u32,
-    /// A random text that is new for each `Admin`: positions in the stream of events are valid within it.
+    /// A random text that is new for each `Admin`.
     pub boot: String,
     /// Moment at which the server was made.
     pub started_at_ms: u64,
@@ -45,6 +45,10 @@ pub struct Tree {
     /// The required children that are not ready, at most ten.
     #[serde(default)]
     pub not_ready: Vec<String>,
+    /// A random text with which the positions in its stream of events begin: `BOOT:TREE:SEQ`. They mean nothing in another
+    /// tree of the same name.
+    #[serde(default)]
+    pub boot: String,
     /// Sequence number of the newest entry of its record.
     pub newest: u64,
 }

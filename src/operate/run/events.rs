@@ -41,15 +41,16 @@ impl Events {
         let mut source = Source::find(&self.target)?;
         let greeting = source.greeting()?.data;
         let tree = source.tree(self.tree.as_deref())?;
-        let newest = greeting.trees.iter().find(|known| known.name == tree).map(|known| known.newest);
+        let greeted = greeting.trees.iter().find(|known| known.name == tree);
+        let (boot, newest) = greeted.map_or(("", None), |known| (&*known.boot, Some(known.newest)));
         let past = self.past(&source, &tree, greeting.now_ms, output)?;
         if !self.follow {
             return Ok(Code::Done);
         }
         // The events go on behind the last entry that was printed, or behind the greeting.
         let seq = past.or(newest).unwrap_or(0);
-        let position = format!("{}:{tree}:{seq}", greeting.boot);
-        Follower::new(greeting.program, tree, self.failures, position).follow(&mut source, output)
+        let position = format!("{boot}:{tree}:{seq}");
+        Follower::new(greeting.program.clone(), tree, self.failures, position).follow(&mut source, output)
     }
 
     /// Prints the entries until now, and returns the number of the last one.

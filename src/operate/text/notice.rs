@@ -1,7 +1,8 @@
 //! The notice about a child that is not well: state, cause, next try, budget left, and the command that acts now.
 
-use crate::admin::wire::services::{Service, Services};
+use crate::admin::wire::services::{Service, Services, State};
 use crate::operate::text::headline::many;
+use crate::operate::text::ps::{age, queue};
 use crate::operate::text::screen::{Colour, Screen, colour, fit_end, word, wrap};
 use crate::operate::text::{ago, length, safe};
 
@@ -27,6 +28,28 @@ pub(crate) fn notices(services: &Services, screen: &Screen, out: &mut String) {
     }
 }
 
+/// Writes a notice for every row of the page that is up and whose mailbox is full: it refuses or sheds messages.
+pub(crate) fn full_mailboxes(services: &Services, screen: &Screen, out: &mut String) {
+    for service in services.rows.iter().filter(|service| service.state == State::Up && is_full(service)) {
+        let state = format!("up, its mailbox is full: {} wait", queue(service));
+        let path = fit_end(&service.path, screen.width().saturating_sub(state.len() + 2).max(screen.width() / 2));
+        out.push_str(&format!("{}  {}\n", screen.paint(Colour::Bold, &path), screen.paint(Colour::Yellow, &state)));
+        let oldest = service.oldest.map(|oldest| format!("the oldest waits for {}", age(oldest)));
+        let in_hand = service.in_hand.map(|held| format!("one is in hand for {}", age(held)));
+        let ages: Vec<String> = [oldest, in_hand].into_iter().flatten().collect();
+        for line in wrap(&ages.join("; "), screen.width().saturating_sub(INDENT.len())) {
+            out.push_str(&format!("{INDENT}{line}\n"));
+        }
+        let why = screen.paint(Colour::Bold, &act_on(service, "why", screen));
+        out.push_str(&format!("{INDENT}{why}\n"));
+    }
+}
+
+/// Whether no more messages fit into its mailbox.
+pub(crate) fn is_full(service: &Service) -> bool {
+    service.capacity.is_some_and(|capacity| capacity > 0 && service.queued >= capacity)
+}
+
 /// Writes the notice: a few lines that fit the screen, and the command, which is never cut.
 pub(crate) fn notice(service: &Service, now_ms: u64, screen: &Screen, out: &mut String) {
     let state = match service.since_ms {
@@ -50,7 +73,9 @@ pub(crate) fn notice(service: &Service, now_ms: u64, screen: &Screen, out: &mut 
 pub(crate) fn cause(service: &Service, now_ms: u64) -> Option<String> {
     let exit = service.last_exit.as_ref()?;
     let when = exit.at_ms.map_or_else(String::new, |at| format!(" {}", ago(at, now_ms)));
-    let text = if exit.text.is_empty() { String::new() } else { format!(": {}", safe(&exit.text)) };
+    // Most texts begin with the cause, which is said already.
+    let text = exit.text.strip_prefix(&*exit.cause).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&exit.text);
+    let text = if text.is_empty() || text == exit.cause { String::new() } else { format!(": {}", safe(text)) };
     Some(format!("{}{when}{text}", safe(&exit.cause)))
 }
 

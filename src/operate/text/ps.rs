@@ -6,7 +6,7 @@ use crate::admin::wire::greeting::Greeting;
 use crate::admin::wire::services::{Age, Group, Restarts, Service, Services};
 use crate::operate::text::headline::{counts, headline};
 use crate::operate::text::length;
-use crate::operate::text::notice::notices;
+use crate::operate::text::notice::{full_mailboxes, is_full, notices};
 use crate::operate::text::screen::{Colour, Screen, colour, word};
 use crate::operate::text::table::{Align, Cell, Column, Table};
 
@@ -14,9 +14,10 @@ use crate::operate::text::table::{Align, Cell, Column, Table};
 pub fn ps(services: &Services, greeting: Option<&Greeting>, screen: &Screen) -> String {
     let mut out = String::new();
     headline(&services.totals, greeting, screen, &mut out);
-    if !services.unwell.is_empty() {
+    if !services.unwell.is_empty() || services.rows.iter().any(is_full) {
         out.push('\n');
         notices(services, screen, &mut out);
+        full_mailboxes(services, screen, &mut out);
     }
     let shown: BTreeSet<&str> = services.unwell.iter().map(|service| service.path.as_str()).collect();
     let table = if services.groups.is_empty() {
@@ -63,7 +64,7 @@ fn rows<'a>(services: impl Iterator<Item = &'a Service>, now_ms: u64) -> Table {
             Cell::new(since.unwrap_or_default()),
             Cell::new(service.generation.to_string()),
             Cell::new(service.restarts.as_ref().map(restarts).unwrap_or_default()),
-            Cell::new(queue(service)),
+            if is_full(service) { Cell::coloured(queue(service), Colour::Yellow) } else { Cell::new(queue(service)) },
             Cell::new(service.oldest.map(age).unwrap_or_default()),
             Cell::new(service.in_hand.map(age).unwrap_or_default()),
             Cell::new(&service.kind),

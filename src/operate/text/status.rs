@@ -4,7 +4,7 @@ use crate::admin::wire::service::ServiceInFull;
 use crate::admin::wire::services::{Messages, Service, State};
 use crate::operate::text::event::entry;
 use crate::operate::text::headline::many;
-use crate::operate::text::notice::{act_on, cause, command};
+use crate::operate::text::notice::{act_on, cause, command, is_full};
 use crate::operate::text::ps::{age, queue};
 use crate::operate::text::screen::{Colour, Screen, colour, fit, word, wrap};
 use crate::operate::text::table::{Align, Cell, Column, Table};
@@ -124,8 +124,11 @@ fn fields(full: &ServiceInFull, now_ms: u64) -> Vec<(&'static str, String)> {
     if let Some(next) = service.next_try_in_ms {
         fields.push(("next try", format!("in {}", length(next))));
     }
-    fields.push(("mailbox", mailbox(service)));
-    fields.push(("messages", messages(&service.messages)));
+    // Tasks and supervisors take no messages, and the source gives no type for them.
+    if !full.message_type.is_empty() {
+        fields.push(("mailbox", mailbox(service)));
+        fields.push(("messages", messages(&service.messages)));
+    }
     if let Some(cause) = cause(service, now_ms) {
         fields.push(("last exit", cause));
     }
@@ -158,7 +161,8 @@ fn kind(full: &ServiceInFull) -> String {
 }
 
 fn mailbox(service: &Service) -> String {
-    let mut text = format!("{} queued", queue(service));
+    let full = if is_full(service) { ", which is full" } else { "" };
+    let mut text = format!("{} queued{full}", queue(service));
     if let Some(oldest) = service.oldest {
         text.push_str(&format!(", the oldest for {}", age(oldest)));
     }

@@ -202,13 +202,7 @@ async fn run(options: &Options) -> anyhow::Result<Day> {
     Ok(Day { seed, work: worked?, shutdown, entries, on_disk: ledger::stored(&store).await?, resumed })
 }
 
-async fn work(
-    bank: &Bank,
-    input: Input,
-    options: &Options,
-    seed: u64,
-    progress: &Progress,
-) -> anyhow::Result<Work> {
+async fn work(bank: &Bank, input: Input, options: &Options, seed: u64, progress: &Progress) -> anyhow::Result<Work> {
     let begun = Instant::now();
     let (alarm, mut alarms) = mpsc::channel(1);
     let watch = watch::Watch::start(&bank.tree, progress.clone(), alarm);

@@ -128,6 +128,10 @@
 //! A restart throws the state away. What is built again, kept in memory, saved in a store or left to a database is on a page of
 //! its own: [`state`].
 //!
+//! # Running it
+//!
+//! What an operator sees of a running program, and does, is on a page too, from ten lines of code to the alert: [`operating`].
+//!
 //! # What a message may rely on
 //!
 //! * A refused message comes back in the error. A call that never ran says so. Nothing is dropped silently: what is shed
@@ -264,6 +268,16 @@ pub mod metrics;
 mod monitor;
 #[cfg(all(feature = "cli", unix))]
 pub mod operate;
+#[doc = include_str!("operating.md")]
+#[doc = ""]
+// Without the features, its links lead to the table of features.
+#[cfg_attr(feature = "admin", doc = "[admin]: crate::admin")]
+#[cfg_attr(not(feature = "admin"), doc = "[admin]: crate#features")]
+#[cfg_attr(feature = "metrics", doc = "[metrics]: crate::metrics")]
+#[cfg_attr(not(feature = "metrics"), doc = "[metrics]: crate#features")]
+#[cfg_attr(all(feature = "cli", unix), doc = "[operate]: crate::operate")]
+#[cfg_attr(not(all(feature = "cli", unix)), doc = "[operate]: crate#features")]
+pub mod operating {}
 #[cfg(feature = "otp")]
 pub mod otp;
 #[cfg(feature = "policy")]

@@ -5,12 +5,15 @@
 //! cargo run --release --example bank -- --transfers 200000 --kills-per-second 200
 //! printf 'a,b,5\nnonsense\nb,a,2\n' | cargo run -q --release --example bank
 //! cargo run --release --example bank -- --transfers 500000 --kills-per-second 200 --policy examples/bank/policy.toml
+//! cargo run --release --example bank -- --transfers 200000 --kills-per-second 20 --admin --open
 //! ```
 //!
 //! The first command makes up transfers and shows progress, then a table of the services (lives, restarts, messages,
 //! recovery times) and the verdict. The second reports that line 2 is malformed, and prints the balances. The third
-//! works under restart policies from a file, and reports each change of the file. The exit code is 0 if every check
-//! holds, and 2 if the options are invalid. It is 1 if a check fails or the bank could not do its work.
+//! works under restart policies from a file, and reports each change of the file. The fourth lets an operator look and act
+//! from another terminal (`cargo run --features cli -- ps --of bank`), and stays open after the work, under kills, until
+//! Ctrl-C. The exit code is 0 if every check holds, and 2 if the options are invalid. It is 1 if a check fails or the bank
+//! could not do its work.
 //!
 //! # What happens when a teller dies in the middle of a transfer
 //!
@@ -52,8 +55,10 @@
 //! | `customers.rs` | callers that repeat until answered |
 //! | `chaos.rs`, `watch.rs` | the killer, and the observer |
 //! | `policy.rs`, `policy.toml` | restart policies from a file that may change while the bank is open |
+//! | `admin.rs` | the source of what an operator sees and does |
 //! | `report.rs` | the table and the verdict |
 
+mod admin;
 mod audit;
 mod bank;
 mod book;
@@ -67,6 +72,7 @@ mod report;
 mod teller;
 mod watch;
 
+use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -110,6 +116,12 @@ struct Options {
     /// Restart policies, over those in code: applied now and after each change of the file, each time with a report
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Let the commands of an operator look at the bank and act on it: `regrow ps --of bank`
+    #[arg(long)]
+    admin: bool,
+    /// Stay open after the work, with the kills, until Ctrl-C
+    #[arg(long, requires = "admin")]
+    open: bool,
     /// Show regrow's log on standard error
     #[arg(long)]
     log: bool,
@@ -170,11 +182,15 @@ async fn run(options: &Options) -> anyhow::Result<Day> {
     ));
 
     let bank = Bank::open(options.tellers, Checkpoints::new(store.clone())).await?;
+    let mut listening = None;
     let worked = async {
         if let Some(file) = &options.policy {
             policy::follow(&bank.tree, file, progress.clone()).await?;
         }
-        work(&bank, input, options.kills_per_second, seed, &progress).await
+        if options.admin {
+            listening = Some(admin::open(&bank.tree, options.policy.as_deref(), &progress).await?);
+        }
+        work(&bank, input, options, seed, &progress).await
     }
     .await;
     progress.finish();
@@ -182,20 +198,15 @@ async fn run(options: &Options) -> anyhow::Result<Day> {
     // services that wait for it are killed after the closing time.
     let shutdown = bank.tree.shutdown_within(CLOSING_TIME).await;
     let entries = bank.tree.directory().entries();
+    drop(listening);
     Ok(Day { seed, work: worked?, shutdown, entries, on_disk: ledger::stored(&store).await?, resumed })
 }
 
-async fn work(
-    bank: &Bank,
-    input: Input,
-    kills_per_second: u32,
-    seed: u64,
-    progress: &Progress,
-) -> anyhow::Result<Work> {
+async fn work(bank: &Bank, input: Input, options: &Options, seed: u64, progress: &Progress) -> anyhow::Result<Work> {
     let begun = Instant::now();
     let (alarm, mut alarms) = mpsc::channel(1);
     let watch = watch::Watch::start(&bank.tree, progress.clone(), alarm);
-    let chaos = chaos::Chaos::start(bank, kills_per_second, seed, watch.kill_log());
+    let chaos = chaos::Chaos::start(bank, options.kills_per_second, seed, watch.kill_log());
 
     let served = async {
         let (entrance, queue) = mpsc::channel(1024);
@@ -205,21 +216,40 @@ async fn work(
         anyhow::Ok((tally, expected))
     };
     let (tally, expected) = tokio::select! {
-        served = served => served?,
-        Some(alarm) = alarms.recv() => anyhow::bail!("{alarm}"),
-        end = bank.tree.wait() => anyhow::bail!("the bank ended before its work was done: {end}"),
-        interrupt = tokio::signal::ctrl_c() => {
-            interrupt.context("cannot listen for Ctrl-C")?;
+        served = unless_alarmed(bank, &mut alarms, served) => served?,
+        closed = interrupted() => {
+            closed?;
             anyhow::bail!("interrupted")
         }
     };
     let took = begun.elapsed();
+    if options.open {
+        progress.say("all customers are served; open until Ctrl-C");
+        unless_alarmed(bank, &mut alarms, interrupted()).await?;
+    }
     let kills = chaos.stop().await;
 
     let book = ask(&bank.peers.ledger, ledger::LedgerMsg::Book).await?;
     let findings = ask(&bank.peers.audit, audit::AuditMsg::Close).await?;
     let saves = bank.peers.ledger.saves();
     Ok(Work { took, tally, expected, kills, findings, watched: watch.stop().await, book, saves })
+}
+
+/// Waits for `done`. An event that nothing explains, and an early end of the bank, are errors.
+async fn unless_alarmed<T>(
+    bank: &Bank,
+    alarms: &mut mpsc::Receiver<String>,
+    done: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        done = done => done,
+        Some(alarm) = alarms.recv() => anyhow::bail!("{alarm}"),
+        end = bank.tree.wait() => anyhow::bail!("the bank ended before its work was done: {end}"),
+    }
+}
+
+async fn interrupted() -> anyhow::Result<()> {
+    tokio::signal::ctrl_c().await.context("cannot listen for Ctrl-C")
 }
 
 /// Reads the input in a separate thread: a read may block for ever, and the process can still end.

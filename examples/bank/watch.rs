@@ -123,7 +123,12 @@ impl Observer {
                 if is_meant(exit) => {}
             // A policy file may ask for a delay.
             EventKind::Delayed { .. } => {}
-            EventKind::Parked { .. } => self.watched.parked += 1,
+            EventKind::Parked { reason: None, .. } => self.watched.parked += 1,
+            // Orders of an operator. A child that is down for another reason comes with an event that says so.
+            EventKind::Acted { .. }
+            | EventKind::RestartOrdered { .. }
+            | EventKind::Parked { reason: Some(_), .. }
+            | EventKind::Down => {}
             // The channel has room for one: a later alarm is dropped.
             _ => drop(self.alarm.try_send(event.to_string())),
         }

@@ -41,8 +41,6 @@ async fn serve(listen: String, ctx: TaskContext) -> anyhow::Result<()> {
     let router = Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}", get(find))
-        .route("/livez", get(|| async { "alive\n" }))
-        .route("/readyz", get(ready))
         .route("/tree", get(tree))
         .with_state(app);
     axum::serve(listener, router).with_graceful_shutdown(ctx.stopping()).await?;
@@ -63,19 +61,6 @@ async fn find(State(app): State<App>, Path(id): Path<i64>) -> Response {
         Ok(Some(order)) => Json(order).into_response(),
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(trouble) => trouble.into_response(),
-    }
-}
-
-/// For the load balancer: 200 if requests may be sent here. The mailer does not count: nothing depends on it.
-async fn ready(State(app): State<App>) -> Response {
-    let missing: Vec<_> = app.directory.entries().into_iter().filter(|entry| !entry.status.ready).collect();
-    let missing: Vec<_> = missing.iter().map(|entry| &*entry.path).filter(|path| *path != "orders/mailer").collect();
-    match (app.directory.is_draining(), &missing[..]) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()).into_response(),
-        (false, []) => "ready\n".into_response(),
-        (false, missing) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}\n", missing.join(", "))).into_response()
-        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! cargo run --manifest-path examples/orders/Cargo.toml -- --listen 127.0.0.1:8080
 //! curl -s localhost:8080/orders -H 'content-type: application/json' -d '{"customer": "ada", "cents": 1200}'
-//! curl -s localhost:8080/orders/1; curl -s localhost:8080/readyz; curl -s localhost:8080/tree
+//! curl -s localhost:8080/orders/1; curl -s localhost:8080/tree
+//! curl -s localhost:8081/readyz; curl -s localhost:9464/metrics; cargo run --features cli -- ps --of orders
 //! ```
 //!
 //! It is a separate package, so that the tests of regrow do not build axum and SQLite: `cargo test --manifest-path
@@ -18,7 +19,10 @@
 //!   needed is sent with `call`, which waits for room. `?` in a factory is for peers without which this life is
 //!   useless.
 //! * A crash is a fresh start: a new connection, a new state. Data that has to last is in the database.
-//! * SIGTERM stops the tree from the outside in, so that requests which were taken are answered (`tree.rs`).
+//! * SIGTERM stops the tree from the outside in, so that requests which were taken are answered (`tree.rs`). With `--drain`,
+//!   `/readyz` says so first, while orders are still taken.
+//! * Probes, metrics and the admin source are beside the orders, each where only its readers reach it (`operations.rs`).
+//!   `.ci/watch-orders` uses all of them under faults.
 //!
 //! # How it ends
 //!
@@ -40,7 +44,8 @@
 //! | `worker.rs` | one customer's orders, one after the other |
 //! | `mailer.rs` | a peer that nothing depends on |
 //! | `http.rs` | the web server, as a child like any other |
-//! | `chaos.rs` | an experiment on the running program |
+//! | `operations.rs` | probes, metrics, and the admin source |
+//! | `chaos.rs`, `gateway.toml` | experiments on the running program, by itself and by an operator |
 //! | `options.rs` | the command line |
 
 mod chaos;
@@ -48,6 +53,7 @@ mod database;
 mod gateway;
 mod http;
 mod mailer;
+mod operations;
 mod options;
 mod order;
 mod tree;
@@ -55,9 +61,9 @@ mod worker;
 
 use std::io::stderr;
 
-use regrow::RunError;
+use regrow::{RunError, Tree};
 
-use crate::options::Options;
+use crate::options::{Chaos, Options};
 
 #[tokio::main]
 async fn main() -> Result<(), RunError> {
@@ -65,13 +71,17 @@ async fn main() -> Result<(), RunError> {
     let options = Options::from_command_line();
     let orders = tree::describe(&options);
     // If the end was not wanted, it is an error: the process exits with status 1, and the reason is its last line.
-    if !options.chaos {
+    let mut open = None;
+    let when_up = |tree: &Tree| open = Some(operations::open(tree, &options));
+    if options.chaos != Some(Chaos::MailboxFull) {
         // Signals count from here on: one that comes while the tree starts also stops it in order.
-        return orders.run_until_signal().drain(options.drain).within(options.limit).await.map(|_| ());
+        let run = orders.run_until_signal().drain(options.drain).within(options.limit);
+        return run.sd_notify().when_up(when_up).await.map(|_| ());
     }
     let tree = orders.start().await.map_err(RunError::Start)?;
+    let run = tree.run_until_signal().drain(options.drain).within(options.limit);
     tokio::select! {
-        ended = tree.run_until_signal().drain(options.drain).within(options.limit) => ended.map(|_| ()),
+        ended = run.sd_notify().when_up(when_up) => ended.map(|_| ()),
         never = chaos::run(&tree) => match never {},
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use regrow::{Backoff, GiveUp, Intensity, Jitter, Partitioned, Policy, Readiness, Supervisor};
+use regrow::{Backoff, GiveUp, Health, Intensity, Jitter, Partitioned, Policy, Readiness, Supervisor};
 
 use crate::options::Options;
 use crate::{database, gateway, http, mailer, worker};
@@ -23,7 +23,8 @@ pub fn describe(options: &Options) -> Supervisor {
             gateway::child(options)
                 .policy(patient().budget(Intensity::new(20, 10 * SEC)).on_give_up(GiveUp::park(SEC))),
         )
-        .child(mailer::child().policy(patient().on_give_up(GiveUp::park(SEC))))
+        // Nothing depends on the mailer: the shop is ready without it.
+        .child(mailer::child().policy(patient().on_give_up(GiveUp::park(SEC)).health(Health::Optional)))
         .child(workers)
         // Ready when it listens. A port that stays taken uses up the budget above.
         .child(http::child(options.listen.clone()).policy(patient().readiness(Readiness::WhenSaid)))

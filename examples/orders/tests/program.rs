@@ -44,8 +44,27 @@ fn an_order_is_placed_paid_and_found() {
     assert_eq!(server.get(&format!("/orders/{}", id(&placed))), (200, placed));
     assert_eq!(server.get("/orders/77").0, 404);
     assert!(server.order("bob", 2_000_000).1.contains("\"status\":\"declined\""));
-    assert_eq!((server.get("/livez").0, server.get("/readyz")), (200, (200, "ready\n".into())));
+    let (probes, metrics) = (program.probes(), program.metrics());
+    for probe in ["/livez", "/readyz", "/startupz"] {
+        assert_eq!(probes.get(probe), (200, "ok".into()), "{probe}");
+        assert_eq!(server.get(probe).0, 404, "customers reach {probe}");
+    }
+    let (_, figures) = metrics.get("/metrics");
+    let inserted = "regrow_messages_handled_total{tree=\"orders\",service=\"orders/database\"}";
+    assert!(figures.lines().any(|line| line.starts_with(inserted) && !line.ends_with(" 0")), "{figures}");
     program.terminate();
+    let end = program.end();
+    assert!(end.status.success(), "{end:#?}");
+}
+
+#[test]
+fn after_sigterm_it_is_not_ready_first_and_takes_orders_while_it_drains() {
+    let program = Program::start(&["--drain", "3", "--limit", "20", "--gateway-failures", "0"]);
+    let (server, probes) = (program.server(), program.probes());
+    probes.until("/readyz", (200, "ok"));
+    program.terminate();
+    probes.until("/readyz", (503, "not ready"));
+    assert_eq!((server.order("ada", 1200).0, probes.get("/livez")), (201, (200, "ok".into())));
     let end = program.end();
     assert!(end.status.success(), "{end:#?}");
 }

@@ -31,10 +31,12 @@ impl Program {
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_orders"))
-            .args(["--listen", "127.0.0.1:0", "--database"])
+            .args(["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--database"])
             .arg(folder.path().join("orders.db"))
             .args(options)
             .env_remove("RUST_BACKTRACE")
+            // The socket of the admin source lies there, and goes with it.
+            .env("XDG_RUNTIME_DIR", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -59,6 +61,16 @@ impl Program {
     /// Waits until the program listens, and returns its address.
     pub fn server(&self) -> Server {
         Server(self.line("listening on ").parse().unwrap())
+    }
+
+    /// Waits until the probes answer, and returns their address.
+    pub fn probes(&self) -> Server {
+        Server(self.line("probes on ").parse().unwrap())
+    }
+
+    /// Waits until the metrics are served, and returns their address.
+    pub fn metrics(&self) -> Server {
+        Server(self.line("metrics on ").parse().unwrap())
     }
 
     pub fn terminate(&self) {
@@ -109,6 +121,19 @@ impl Server {
         match (asked, head.split(' ').nth(1).and_then(|status| status.parse().ok())) {
             (Ok(_), Some(status)) => (status, body.into()),
             (asked, _) => (0, format!("{asked:?}")),
+        }
+    }
+
+    /// Asks until the answer is this, and fails if it never is.
+    pub fn until(self, path: &str, expected: (u16, &str)) {
+        let begun = Instant::now();
+        loop {
+            let (status, body) = self.get(path);
+            if (status, body.as_str()) == expected {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{path} is still {status} {body}, and never {expected:?}");
+            thread::sleep(Duration::from_millis(5));
         }
     }
 

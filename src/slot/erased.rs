@@ -146,16 +146,32 @@ pub(crate) enum Standing {
     Listed,
     /// The slot has left the directory and has not settled: they are still read from it.
     Leaving,
-    /// The totals of its template contain them.
-    Ended,
+    /// The slot is about to be listed again: they are read from it.
+    Returning,
+    /// The totals of the template with this number contain them.
+    Ended(u16),
 }
 
 impl Standing {
-    pub(super) fn of(number: u8) -> Self {
+    const LISTED: u16 = 0;
+    const LEAVING: u16 = 1;
+    const RETURNING: u16 = 2;
+
+    pub(super) fn of(number: u16) -> Self {
         match number {
-            0 => Self::Listed,
-            1 => Self::Leaving,
-            _ => Self::Ended,
+            Self::LISTED => Self::Listed,
+            Self::LEAVING => Self::Leaving,
+            Self::RETURNING => Self::Returning,
+            ended => Self::Ended(ended - Self::RETURNING),
+        }
+    }
+
+    pub(super) fn number(self) -> u16 {
+        match self {
+            Self::Listed => Self::LISTED,
+            Self::Leaving => Self::LEAVING,
+            Self::Returning => Self::RETURNING,
+            Self::Ended(template) => template.saturating_add(Self::RETURNING),
         }
     }
 }

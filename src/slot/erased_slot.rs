@@ -122,7 +122,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn set_standing(&self, standing: Standing) {
-        self.standing.store(standing as u8, Ordering::Relaxed);
+        self.standing.store(standing.number(), Ordering::Relaxed);
     }
 
     fn waiting_for_room(&self) -> usize {

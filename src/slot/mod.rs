@@ -76,7 +76,7 @@ pub(crate) mod waits;
 pub(crate) mod wording;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, watch};
@@ -118,7 +118,7 @@ pub(crate) struct Slot<M> {
     /// Whether its times are measured.
     is_measured: std::sync::atomic::AtomicBool,
     /// Where its counters are added up: see [`AnySlot::standing`].
-    standing: AtomicU8,
+    standing: AtomicU16,
     /// State of the service as the events have told it, for the recorder alone.
     recorded: AtomicU8,
     front_len: AtomicUsize,
@@ -171,7 +171,7 @@ impl<M: Send + 'static> Slot<M> {
             is_counted: Default::default(),
             has_idle_limit: settings.idle_after.is_some().into(),
             is_measured: settings.is_measured.into(),
-            standing: AtomicU8::default(),
+            standing: AtomicU16::default(),
         })
     }
 

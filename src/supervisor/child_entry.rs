@@ -348,7 +348,10 @@ impl ChildEntry {
         }
     }
 
+    /// Generation of the present incarnation, or of the latest one.
     pub(crate) fn generation(&self) -> u64 {
-        self.slot.status().generation
+        // A new description may have brought another slot, whose count begins again with its first life.
+        let outdated = self.rare.as_ref().and_then(|rare| rare.outdated.as_ref());
+        outdated.unwrap_or(&self.slot).status().generation
     }
 }

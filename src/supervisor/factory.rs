@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use crate::base::sync::lock;
 use crate::child::Factory;
 use crate::error::start::StartError;
+use crate::recorder::state;
 use crate::supervisor::description::Description;
 use crate::supervisor::plan::{Known, Plan};
 use crate::tree::directory::Listed;
@@ -95,9 +96,15 @@ impl SupervisorRecipe {
     }
 }
 
-/// Forgets the slots that an earlier plan had listed, and that this one does not have.
+/// Forgets the slots that an earlier plan had listed, and that this one does not have. Those that only this one has are
+/// added.
 fn forget_others(shared: &Shared, known: impl IntoIterator<Item = (Arc<str>, Listed)>, plan: &Plan) {
     let kept = plan.slots();
+    let known = Vec::from_iter(known);
+    let listed: HashSet<_> = known.iter().map(|(_, listed)| Arc::as_ptr(&listed.slot).cast::<()>()).collect();
+    for new in kept.iter().filter(|slot| !listed.contains(&Arc::as_ptr(slot).cast())) {
+        state::is_added(new.recorded());
+    }
     for (path, listed) in known {
         if !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
             shared.forget_slot(&path, &listed.slot);

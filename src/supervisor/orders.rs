@@ -9,6 +9,7 @@ use regrow_supervisors::{
     SpecError,
 };
 
+use crate::event::EventKind;
 use crate::recorder::state;
 use crate::slot::status::ServiceState;
 use crate::supervisor::child_entry::ChildEntry;
@@ -112,9 +113,27 @@ impl Driver {
         }
         let (_, own) = self.configured(&planned);
         let before = match self.children.entry(child) {
-            Occupied(mut known) => known.get_mut().replan(&planned, own).is_supervisor(),
+            Occupied(mut known) => {
+                let known = known.get_mut();
+                let slot = known.slot.clone();
+                let state = slot.status().state;
+                let before = known.replan(&planned, own).is_supervisor();
+                // With another slot, the child is still where it was: set aside, or down.
+                if !Arc::ptr_eq(&slot, planned.slot()) && slot.control().is_none() {
+                    planned.list_aside(&self.shared);
+                    if let ServiceState::Parked { .. } = state {
+                        self.shared.directory.close(&planned.path, state);
+                    }
+                }
+                before
+            }
             Vacant(new) => {
-                state::is_added(planned.slot().recorded());
+                match &planned.make {
+                    Make::Life(_) => state::is_added(planned.slot().recorded()),
+                    Make::Supervisor(recipe) => {
+                        recipe.plan().slots().iter().for_each(|slot| state::is_added(slot.recorded()));
+                    }
+                }
                 new.insert(ChildEntry::new(&planned, true, own));
                 false
             }
@@ -126,6 +145,10 @@ impl Driver {
             self.shared.directory.close(&planned.path, ServiceState::Down);
             if let Some(entry) = self.children.get_mut(&child) {
                 entry.enter(&self.shared.unwell);
+                // Without this the recorder would not know of it until it is up.
+                if !was_known {
+                    self.shared.tell(entry.about(self.now), || entry.generation(), EventKind::Down);
+                }
             }
         }
         self.heed_stop_order_anew();

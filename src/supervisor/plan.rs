@@ -79,7 +79,7 @@ impl Plan {
                             let below = Begun::new(*description, &here.plan.path, known)?;
                             above.push((std::mem::replace(&mut here, below), rough, recipe));
                         }
-                        None => here.plan.children.push(rough.supervisor(recipe)),
+                        None => here.plan.children.push(rough.supervisor(recipe, known)),
                     },
                 }
                 continue;
@@ -87,7 +87,7 @@ impl Plan {
             let plan = here.finish();
             let Some((mut supervisor, rough, recipe)) = above.pop() else { return Ok(plan) };
             recipe.set_first(&supervisor.plan.path, plan);
-            supervisor.plan.children.push(rough.supervisor(recipe));
+            supervisor.plan.children.push(rough.supervisor(recipe, known));
             here = supervisor;
         }
     }
@@ -164,6 +164,7 @@ impl Plan {
     pub(crate) fn list(&self, shared: &Arc<Shared>) {
         self.slot.set_tree(Arc::downgrade(shared) as _);
         // The slot is opened before it is listed, so that a look-up finds nothing that is gone.
+        shared.directory.templates.returns(&self.slot);
         self.slot.reopen();
         shared.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
         shared.directory.reserve(self.children.len());
@@ -290,8 +291,15 @@ impl Rough {
     }
 
     /// Plans a supervisor with a recipe that is planned already.
-    fn supervisor(self, recipe: SupervisorRecipe) -> Planned {
-        self.planned(Reserved::new(recipe.plan().slot.clone()), Make::Supervisor(Arc::new(recipe)))
+    fn supervisor(self, recipe: SupervisorRecipe, known: &Known) -> Planned {
+        let slot = recipe.plan().slot.clone();
+        let is_known = known.get(&self.path).is_some_and(|listed| Arc::ptr_eq(&listed.slot, &slot));
+        let slot = Reserved::new(slot);
+        // The slot is in use. A description that is refused must not close it.
+        if is_known {
+            slot.set_listed();
+        }
+        self.planned(slot, Make::Supervisor(Arc::new(recipe)))
     }
 
     fn planned(self, slot: Reserved, make: Make) -> Planned {
@@ -308,7 +316,7 @@ impl Planned {
                 if let Some(description) = recipe.take_first() {
                     recipe.set_first(scope, Plan::new(*description, scope, known)?);
                 }
-                rough.supervisor(recipe)
+                rough.supervisor(recipe, known)
             }
         })
     }
@@ -353,6 +361,7 @@ impl Planned {
         match &self.make {
             Make::Life(_) => {
                 self.slot().set_tree(Arc::downgrade(shared) as _);
+                shared.directory.templates.returns(self.slot());
                 self.slot().reopen();
                 shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
             }
@@ -374,6 +383,17 @@ impl Planned {
         self.slot.set_listed();
         self.slot().set_tree(Arc::downgrade(shared) as _);
         shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
+    }
+
+    /// Lists the new slot of a child without a life, which is there under a new description. What is below a supervisor
+    /// is listed with its next life.
+    pub(crate) fn list_aside(&self, shared: &Arc<Shared>) {
+        let facet = match &self.make {
+            Make::Life(_) => None,
+            Make::Supervisor(recipe) => recipe.plan().shape.facet(),
+        };
+        self.slot().set_tree(Arc::downgrade(shared) as _);
+        shared.directory.insert(&self.path, self.kind, self.slot().clone(), facet);
     }
 
     pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {

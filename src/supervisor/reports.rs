@@ -45,6 +45,11 @@ impl Driver {
             | Fact::Tick => return,
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        // This comes before the slot of an older description is closed, whose life has ended.
+        let generation = match fact {
+            Fact::Started { generation, .. } => *generation,
+            _ => entry.generation(),
+        };
         let mut is_as_ordered = false;
         let exit_of_restart = exit.and_then(|exit| entry.exit_of_restart(exit));
         if let Some(exit) = &exit_of_restart {
@@ -101,13 +106,9 @@ impl Driver {
             }
         }
         let Some(entry) = self.children.get(&attempt.child()) else { return };
-        let generation = || match fact {
-            Fact::Started { generation, .. } => *generation,
-            _ => entry.generation(),
-        };
         let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
         let aside = || if is_unready { Aside::Unready } else { Aside::Nothing };
-        self.shared.tell_at(level, entry.about(self.now), generation, kind, aside);
+        self.shared.tell_at(level, entry.about(self.now), || generation, kind, aside);
     }
 
     pub(super) fn report(&mut self, report: Report) {

@@ -4,15 +4,17 @@
 //! `shop/sessions/4711` belongs to `shop/sessions/*`. A child that was described is its own template.
 //!
 //! A service that is removed from the directory adds its counters to the totals of its template. It does so when it has
-//! settled: it is gone, has nothing queued and nothing in hand. Until then it is on the list of those that leave, and
+//! settled: it is gone, has no incarnation, nothing queued and nothing in hand. Until then it is on the list of those that leave, and
 //! its slot is read.
 //!
 //! Invariants:
 //! 1. A slot is either listed, or leaves, or is part of the totals. It changes from the first to the second under the
 //!    lock of the directory's lists, and from the second to the third under the lock of the state.
-//! 2. While a reader adds up, no slot becomes part of the totals. So a reader that has taken the listed slots and those
-//!    that leave, in one hold of both locks, counts each slot once. Its sums never fall from one read to the next.
-//! 3. Order of locking: the lists of the directory, the state, a slot. No slot is dropped under the lock of the state.
+//! 2. While a reader adds up, no slot becomes part of the totals and none is taken out. So a reader that has taken the
+//!    listed slots, those that leave, and what is to be taken out, in one hold of both locks, counts each slot once. Its
+//!    sums never fall from one read to the next.
+//! 3. A slot is taken out of the totals before it is opened again. Later counts are not part of what is taken out.
+//! 4. Order of locking: the lists of the directory, the state, a slot. No slot is dropped under the lock of the state.
 //!
 //! Memory is bounded by [`TEMPLATES_MAX`] totals, and by the removed services that still have a message in hand.
 
@@ -20,6 +22,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use crate::base::sync::lock;
+use crate::slot::accounting::Accounting;
 use crate::slot::erased::{AnySlot, Standing};
 use crate::slot::status::ServiceState;
 use crate::slot::tally::{Look, Tally};
@@ -41,6 +44,12 @@ impl TemplateId {
 
     pub(crate) fn number(self) -> u32 {
         self.0
+    }
+
+    /// The number as a slot keeps it.
+    fn ended(self) -> u16 {
+        u16::try_from(self.0)
+            .unwrap_or_else(|_| unreachable!("there are at most {TEMPLATES_MAX} templates, and one more"))
     }
 }
 
@@ -64,6 +73,8 @@ struct State {
     /// The template with the number n is at place n - 1.
     all: Vec<Template>,
     leaving: VecDeque<Leaving>,
+    /// Counters of slots that are listed again. They are taken out of the totals when no reader is at work.
+    owed: Vec<(TemplateId, Tally)>,
     readers: usize,
 }
 
@@ -103,15 +114,40 @@ impl State {
     /// Adds the counters of a slot to the totals, if it has settled and no reader is at work.
     fn settle(&mut self, place: usize) -> Option<Leaving> {
         let leaving = self.leaving.get(place).filter(|_| self.readers == 0)?;
+        if leaving.slot.standing() != Standing::Leaving {
+            return None;
+        }
         let Look { tally, state, .. } = leaving.slot.look();
-        let has_settled = state == ServiceState::Gone && tally.accounting.queued == 0 && tally.accounting.in_hand == 0;
+        // An incarnation that has not ended may still come up, which counts.
+        let is_vacant = leaving.slot.control().is_none();
+        let Accounting { queued, in_hand, .. } = tally.accounting;
+        let has_settled = state == ServiceState::Gone && is_vacant && queued == 0 && in_hand == 0;
         if !has_settled {
             return None;
         }
         let leaving = self.leaving.swap_remove_back(place)?;
-        leaving.slot.set_standing(Standing::Ended);
+        leaving.slot.set_standing(Standing::Ended(leaving.template.ended()));
         self.template(leaving.template).ended.add(&tally.for_good());
         Some(leaving)
+    }
+
+    /// Takes a slot out of the totals, if it is part of them. It is read until it is listed.
+    fn take_out(&mut self, slot: &Arc<dyn AnySlot>) {
+        let Standing::Ended(template) = slot.standing() else { return };
+        let template = TemplateId(template.into());
+        slot.set_standing(Standing::Returning);
+        self.leaving.push_back(Leaving { template, slot: slot.clone() });
+        self.owed.push((template, slot.look().tally.for_good()));
+        self.pay();
+    }
+
+    /// Takes out what is owed, if no reader is at work.
+    fn pay(&mut self) {
+        if self.readers == 0 {
+            for (template, tally) in std::mem::take(&mut self.owed) {
+                self.template(template).ended.subtract(&tally);
+            }
+        }
     }
 }
 
@@ -122,15 +158,30 @@ impl Templates {
             let mut state = lock(&self.0);
             // It is nearly always the last.
             let place = state.leaving.iter().rposition(|leaving| Arc::ptr_eq(&leaving.slot, slot));
-            (place.and_then(|place| state.settle(place)), state.settle(0))
+            let settled = place.and_then(|place| state.settle(place));
+            let other = state.settle(0);
+            // One that does not settle must not keep those behind it.
+            if other.is_none() && state.readers == 0 {
+                let unsettled = state.leaving.pop_front();
+                state.leaving.extend(unsettled);
+            }
+            (settled, other)
         };
+    }
+
+    /// Takes a slot that is to be listed again out of the totals, before it is opened (invariant 3).
+    pub(crate) fn returns(&self, slot: &Arc<dyn AnySlot>) {
+        // Most slots have never left.
+        if let Standing::Ended(_) = slot.standing() {
+            lock(&self.0).take_out(slot);
+        }
     }
 
     /// Begins to read: takes the slots that leave. Called under the lock of the lists.
     pub(crate) fn begin_to_read(&self) -> Reading<'_> {
         let mut state = lock(&self.0);
         state.readers += 1;
-        Reading { templates: self, leaving: state.leaving.iter().cloned().collect() }
+        Reading { templates: self, leaving: state.leaving.iter().cloned().collect(), owed: state.owed.clone() }
     }
 
     /// Number of slots that have left and not settled.
@@ -147,16 +198,12 @@ impl Templates {
 
     /// Takes a slot back that is listed once more.
     #[cold]
-    fn readmit(&self, id: TemplateId, path: &str, kind: ChildKind, slot: &Arc<dyn AnySlot>) {
+    fn readmit(&self, slot: &Arc<dyn AnySlot>) {
         let _left = {
             let mut state = lock(&self.0);
-            let standing = slot.standing();
+            state.take_out(slot);
             slot.set_standing(Standing::Listed);
-            let place = state.leaving.iter().position(|leaving| Arc::ptr_eq(&leaving.slot, slot));
-            if standing == Standing::Ended {
-                let id = if id == TemplateId::OWN { state.number(path, kind) } else { id };
-                state.template(id).ended.subtract(&slot.look().tally.for_good());
-            }
+            let place = state.leaving.iter().rposition(|leaving| Arc::ptr_eq(&leaving.slot, slot));
             place.and_then(|place| state.leaving.swap_remove_back(place))
         };
     }
@@ -166,12 +213,16 @@ impl Templates {
 pub(crate) struct Reading<'a> {
     templates: &'a Templates,
     leaving: Vec<Leaving>,
+    owed: Vec<(TemplateId, Tally)>,
 }
 
 impl Reading<'_> {
     /// Calls `with` for each template that has totals, with its number, kind and totals. Slots that leave are included.
     pub(crate) fn totals(&self, mut with: impl FnMut(TemplateId, &Arc<str>, ChildKind, &Tally)) {
-        let all = lock(&self.templates.0).all.clone();
+        let mut all = lock(&self.templates.0).all.clone();
+        for (template, tally) in &self.owed {
+            all[template.0 as usize - 1].ended.subtract(tally);
+        }
         for (place, template) in (1..).zip(&all) {
             with(TemplateId(place), &template.name, template.kind, &template.ended);
         }
@@ -187,6 +238,7 @@ impl Drop for Reading<'_> {
         let mut settled = Vec::new();
         let mut state = lock(&self.templates.0);
         state.readers -= 1;
+        state.pay();
         for place in (0..state.leaving.len()).rev() {
             settled.extend(state.settle(place));
         }
@@ -226,7 +278,7 @@ impl Grouping<Listed> for Templates {
             }
         };
         if listed.slot.standing() != Standing::Listed {
-            self.readmit(listed.template, path, listed.kind, &listed.slot);
+            self.readmit(&listed.slot);
         }
     }
 
@@ -295,7 +347,7 @@ mod tests {
         // The end of a life settles its message, and the next read takes the counters over.
         slot.end(&life, &regrow_supervisors::Exit::Killed);
         assert_eq!(sum(&directory), (1, 1, 0));
-        assert_eq!((child.standing(), directory.templates.sizes()), (Standing::Ended, (1, 0)));
+        assert_eq!((child.standing(), directory.templates.sizes()), (Standing::Ended(1), (1, 0)));
         assert_eq!(sum(&directory), (1, 1, 0));
         // A slot that is listed once more is counted once.
         list(&directory, "app/x", &child, ChildKind::Service);
@@ -316,7 +368,7 @@ mod tests {
         reading.totals(|_, _, _, tally| totals.add(tally));
         assert_eq!(totals, Tally::default(), "the listed slot has them");
         drop(reading);
-        assert_eq!((child.standing(), sum(&directory)), (Standing::Ended, (1, 0, 0)));
+        assert_eq!((child.standing(), sum(&directory)), (Standing::Ended(1), (1, 0, 0)));
     }
 
     #[test]
@@ -329,5 +381,106 @@ mod tests {
             directory.remove(&path, &child);
         }
         assert_eq!(directory.templates.sizes(), (TEMPLATES_MAX + 1, 0));
+    }
+
+    /// A service that took one message, had it shed, and left the directory.
+    fn left(directory: &Directory, path: &str) -> Arc<dyn AnySlot> {
+        let slot = Slot::<u8>::new(Settings::default());
+        let child = slot.clone() as Arc<dyn AnySlot>;
+        list(directory, path, &child, ChildKind::Service);
+        slot.push(1, crate::slot::IfFull::Refuse);
+        directory.remove(path, &child);
+        child
+    }
+
+    fn total(listed: &[(Arc<str>, Listed)], reading: &Reading<'_>) -> u64 {
+        let mut sum = Tally::default();
+        reading.totals(|_, _, _, tally| sum.add(tally));
+        listed.iter().for_each(|(_, listed)| sum.add(&listed.slot.look().tally));
+        sum.accounting.accepted
+    }
+
+    // Found by reading: a slot was taken out of the totals under the eyes of a reader that had not listed it, and a sum
+    // fell. A reader that began between the two saw the slot twice.
+    #[test]
+    fn a_slot_that_is_listed_again_during_a_read_is_counted_once_by_each_reader() {
+        let directory = Directory::default();
+        let child = left(&directory, "app");
+        let (listed, early) = directory.read();
+        list(&directory, "app", &child, ChildKind::Service);
+        let (relisted, late) = directory.read();
+        assert_eq!((total(&listed, &early), total(&relisted, &late)), (1, 1));
+        drop(early);
+        assert_eq!(total(&relisted, &late), 1);
+        drop(late);
+        assert_eq!(sum(&directory).0, 1);
+        // It leaves, settles and comes back during one read.
+        let (listed, reading) = directory.read();
+        directory.remove("app", &child);
+        list(&directory, "app", &child, ChildKind::Service);
+        assert_eq!(total(&listed, &reading), 1);
+        drop(reading);
+        assert_eq!(sum(&directory).0, 1);
+    }
+
+    // Found by reading: the slot was opened first, and what came in before it was listed was taken out of the totals.
+    #[test]
+    fn a_message_that_comes_between_the_opening_and_the_listing_is_counted() {
+        let directory = Directory::default();
+        let slot = Slot::<u8>::new(Settings::default());
+        let child = slot.clone() as Arc<dyn AnySlot>;
+        list(&directory, "app", &child, ChildKind::Service);
+        slot.push(1, crate::slot::IfFull::Refuse);
+        directory.remove("app", &child);
+        directory.templates.returns(&child);
+        slot.reopen();
+        slot.push(2, crate::slot::IfFull::Refuse);
+        assert_eq!(sum(&directory).0, 2, "a reader sees it before it is listed");
+        list(&directory, "app", &child, ChildKind::Service);
+        assert_eq!((sum(&directory).0, child.standing()), (2, Standing::Listed));
+    }
+
+    // Found by reading: a start that was under way when the path left came up after the counters were taken over.
+    #[test]
+    fn a_start_that_is_under_way_is_counted_when_it_comes_up() {
+        let directory = Directory::default();
+        let slot = Slot::<u8>::new(Settings::default());
+        let (child, life) = (slot.clone() as Arc<dyn AnySlot>, signals(&slot));
+        list(&directory, "app", &child, ChildKind::Service);
+        assert!(slot.claim(&life));
+        directory.remove("app", &child);
+        slot.up(&life, true);
+        let starts = || {
+            let (_, reading) = directory.read();
+            let mut starts = 0;
+            reading.totals(|_, _, _, tally| starts += tally.starts);
+            starts
+        };
+        assert_eq!((starts(), child.standing()), (1, Standing::Leaving));
+        slot.end(&life, &regrow_supervisors::Exit::Killed);
+        assert_eq!((starts(), starts(), child.standing()), (1, 1, Standing::Ended(1)));
+    }
+
+    // Found by reading: only the first of those that leave was looked at, and one that never settles kept all others.
+    #[tokio::test]
+    async fn a_slot_that_never_settles_keeps_no_other() {
+        let directory = Directory::default();
+        let hold = |path: &str| {
+            let slot = Slot::<u8>::new(Settings::default());
+            let (child, life) = (slot.clone() as Arc<dyn AnySlot>, signals(&slot));
+            list(&directory, path, &child, ChildKind::Service);
+            assert!(slot.claim(&life));
+            slot.up(&life, true);
+            slot.push(1, crate::slot::IfFull::Refuse);
+            assert!(matches!(slot.poll_next(&life, SignalMask::Everything, true, &mut slot.freed()), Poll::Ready(_)));
+            directory.remove(path, &child);
+            (slot, life)
+        };
+        let _hangs = hold("hangs");
+        for number in 0..50 {
+            let (slot, life) = hold(&number.to_string());
+            slot.end(&life, &regrow_supervisors::Exit::Killed);
+        }
+        assert!(directory.templates.leaving() <= 4, "{} are kept", directory.templates.leaving());
     }
 }

@@ -13,3 +13,4 @@ mod entries;
 mod past;
 mod random;
 mod rings;
+mod walk;

@@ -155,3 +155,43 @@ async fn a_mailbox_that_no_description_names_any_more_closes_with_the_last_life_
         }
     }
 }
+
+// Found by a random walk: the refused description took the slot of each supervisor along, and all who looked at a
+// supervisor that ran were told that it was gone.
+#[tokio::test(start_paused = true)]
+async fn a_refused_description_leaves_the_supervisors_below_alone() {
+    let journal = Journal::new();
+    let sub = || calm("sub").child(journal.probe("a"));
+    let tree = calm("app").child(calm("mid").child(sub())).start().await.unwrap();
+    let mid = tree.supervisor("app/mid").unwrap();
+    let state = |path: &str| tree.directory().status(path).unwrap().state;
+    let circle = || calm("mid").child(sub()).child(on(&journal, "x", "y")).child(on(&journal, "y", "x"));
+    assert!(mid.reconfigure(circle()).await.is_err());
+    assert_eq!((state("app/mid/sub"), state("app/mid/sub/a")), (ServiceState::Up, ServiceState::Up));
+    // A supervisor that is not running refuses any description.
+    tree.supervisor("app").unwrap().terminate_child("mid").await.unwrap();
+    assert!(mid.reconfigure(calm("mid").child(sub())).await.is_err());
+    assert_eq!((state("app/mid/sub"), state("app/mid/sub/a")), (ServiceState::Down, ServiceState::Down));
+    tree.shutdown().await;
+}
+
+// Found by a random walk: the new slot said that the child waits for its first start, and took messages.
+#[tokio::test(start_paused = true)]
+async fn a_parked_child_of_another_kind_is_still_parked() {
+    let journal = Journal::new();
+    let sub = || calm("x").child(journal.probe("a"));
+    let tree = calm("app").child(sub()).start().await.unwrap();
+    let app = tree.supervisor("app").unwrap();
+    let state = || tree.directory().status("app/x").unwrap().state;
+    app.park("x", "walk").await.unwrap();
+    app.reconfigure(calm("app").child(journal.probe("x"))).await.unwrap();
+    assert_eq!(state(), ServiceState::Parked { until: None });
+    let refused = probe(&tree, "app/x").cast(ProbeMsg::Note(1)).unwrap_err().refusal();
+    assert_eq!(refused, regrow::Refusal::Parked { until: None });
+    app.reconfigure(calm("app").child(sub())).await.unwrap();
+    assert_eq!(state(), ServiceState::Parked { until: None });
+    app.revive("x").await.unwrap();
+    up(&tree, "app/x/a", 1).await;
+    assert_eq!(state(), ServiceState::Up);
+    tree.shutdown().await;
+}

@@ -9,7 +9,7 @@ use crate::base::sync::lock;
 use crate::error::refusal::Refusal;
 use crate::slot::Slot;
 use crate::slot::dead_letter::DeadReason;
-use crate::slot::queue::Back;
+use crate::slot::queue::{Back, Fall};
 use crate::slot::restarts::{RestartCause, Restarts, place_of};
 use crate::slot::tally::{Budget, Look, Record, Tally};
 
@@ -19,13 +19,23 @@ impl<M> Back<M> {
     }
 
     /// Counts an end. The first one needs no room: most services end once.
-    fn note_exit(&mut self, cause: ExitKind) {
+    pub(super) fn note_exit(&mut self, cause: ExitKind) {
         let has_record = self.losses.as_ref().is_some_and(|losses| losses.record.is_some());
         if self.first_exit.is_none() && !has_record {
             self.first_exit = Some(cause);
         } else {
             self.record().exits[place_of(cause)] += 1;
         }
+    }
+
+    pub(super) fn note_restart(&mut self, cause: RestartCause, now: Instant) {
+        self.record().restarts.note(cause, now);
+    }
+
+    /// Records that the child has failed and is not up.
+    pub(super) fn fell(&mut self, a_start: bool, now: Instant) {
+        let fall = self.losses().fall.get_or_insert_with(|| Fall { since: now, starts_failed: 0 });
+        fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
     }
 
     #[cold]
@@ -42,12 +52,8 @@ impl<M> Back<M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    pub(super) fn note_exit(&self, cause: ExitKind) {
-        lock(&self.back).note_exit(cause);
-    }
-
     pub(super) fn note_restart(&self, cause: RestartCause, now: Instant) {
-        lock(&self.back).record().restarts.note(cause, now);
+        lock(&self.back).note_restart(cause, now);
     }
 
     pub(super) fn note_no_start(&self, is_failure: bool) {

@@ -43,8 +43,9 @@ pub(crate) trait AnySlot: Send + Sync {
     /// The state as the events have told it. Only the recorder writes it.
     fn recorded(&self) -> &AtomicU8;
     fn accounting(&self) -> Accounting;
-    /// Counts an end.
-    fn note_exit(&self, cause: ExitKind);
+    /// Counts an end, and returns the generation that has ended. `fell`: the time, if the child has failed by it and is
+    /// not up.
+    fn note_end(&self, cause: ExitKind, fell: Option<Instant>) -> u64;
     /// Counts a restart.
     fn note_restart(&self, cause: RestartCause, now: Instant);
     /// Counts a start after which nothing is up: it failed, or the service is not wanted.
@@ -106,9 +107,10 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Returns the present incarnation, as it can be stopped and killed.
     fn control(&self) -> Option<Control>;
     /// Records that the child has failed and is not up. `a_start`: a start failed.
-    fn fell(&self, a_start: bool);
-    /// Records that the child is up, and returns the outage that this ends.
-    fn rose(&self) -> Option<Outage>;
+    fn fell(&self, a_start: bool, now: Instant);
+    /// Records that the child is up, counts the restart, and returns the outage that this ends, and whether the child is
+    /// ready.
+    fn rose(&self, restart: Option<(RestartCause, Instant)>) -> (Option<Outage>, bool);
     /// Reopens a slot that was down, parked or gone, because its supervisor begins a new life.
     fn reopen(&self);
     /// Accepts messages again after a rest or a park, because the service will be started as soon as it can be.

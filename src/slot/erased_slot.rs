@@ -85,8 +85,13 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         Self::account(&front, &back)
     }
 
-    fn note_exit(&self, cause: ExitKind) {
-        self.note_exit(cause);
+    fn note_end(&self, cause: ExitKind, fell: Option<Instant>) -> u64 {
+        let mut back = lock(&self.back);
+        back.note_exit(cause);
+        if let Some(now) = fell {
+            back.fell(false, now);
+        }
+        back.generation
     }
 
     fn note_restart(&self, cause: RestartCause, now: Instant) {
@@ -250,15 +255,23 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         lock(&self.back).control.clone()
     }
 
-    fn fell(&self, a_start: bool) {
-        let mut back = lock(&self.back);
-        let fall = back.losses().fall.get_or_insert_with(|| Fall { since: Instant::now(), starts_failed: 0 });
-        fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
+    fn fell(&self, a_start: bool, now: Instant) {
+        lock(&self.back).fell(a_start, now);
     }
 
-    fn rose(&self) -> Option<Outage> {
-        let fall = lock(&self.back).losses.as_mut()?.fall.take()?;
-        Some(Outage { time: fall.since.elapsed(), attempts: fall.starts_failed.saturating_add(1) })
+    fn rose(&self, restart: Option<(RestartCause, Instant)>) -> (Option<Outage>, bool) {
+        let mut back = lock(&self.back);
+        if let Some((cause, now)) = restart {
+            back.note_restart(cause, now);
+        }
+        let is_ready = back.status().ready;
+        let fall = back.losses.as_mut().and_then(|losses| losses.fall.take());
+        drop(back);
+        let outage = fall.map(|Fall { since, starts_failed }| {
+            let now = restart.map_or_else(Instant::now, |(_, now)| now);
+            Outage { time: now.saturating_duration_since(since), attempts: starts_failed.saturating_add(1) }
+        });
+        (outage, is_ready)
     }
 
     fn reopen(&self) {

@@ -313,17 +313,29 @@ impl ChildEntry {
         self.slot.life().begin_to_drain(signals);
     }
 
-    /// Counts the outcome of a start, if the start was a restart, and returns whether it was. `had_a_life`: some
-    /// incarnation had come up before.
-    pub(crate) fn count_restart(&mut self, had_a_life: bool, now: impl FnOnce() -> Instant) -> bool {
-        let cause = match std::mem::replace(&mut self.before, Before::Rest) {
-            Before::End(cause) => cause,
+    /// Takes the cause of a start that is over, if the start was a restart. `had_a_life`: some incarnation had come up
+    /// before.
+    pub(crate) fn take_restart(&mut self, had_a_life: bool) -> Option<RestartCause> {
+        match std::mem::replace(&mut self.before, Before::Rest) {
+            Before::End(cause) => Some(cause),
             // Its supervisor was restarted, and the child with it.
-            Before::Unknown if had_a_life => RestartCause::TakenAlong,
-            Before::Unknown | Before::Rest => return false,
-        };
-        self.slot.note_restart(cause, now());
-        true
+            Before::Unknown if had_a_life => Some(RestartCause::TakenAlong),
+            Before::Unknown | Before::Rest => None,
+        }
+    }
+
+    /// Counts a start that failed, and returns the latest generation. `fell`: the time, if the child is not up for this
+    /// failure.
+    pub(crate) fn start_failed(&mut self, fell: Option<Instant>, now: impl FnOnce() -> Instant) -> u64 {
+        let generation = self.generation();
+        if let Some(cause) = self.take_restart(generation > 0) {
+            self.slot.note_restart(cause, now());
+        }
+        self.slot.note_no_start(true);
+        if let Some(now) = fell {
+            self.slot.fell(true, now);
+        }
+        generation
     }
 
     /// Remembers how the present attempt ended.

@@ -45,11 +45,6 @@ impl Driver {
             | Fact::Tick => return,
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        // This comes before the slot of an older description is closed, whose life has ended.
-        let generation = match fact {
-            Fact::Started { generation, .. } => *generation,
-            _ => entry.generation(),
-        };
         let mut is_as_ordered = false;
         let exit_of_restart = exit.and_then(|exit| entry.exit_of_restart(exit));
         if let Some(exit) = &exit_of_restart {
@@ -60,40 +55,39 @@ impl Driver {
         entry.set_ticket(None);
         entry.has_failed = false;
         let mut is_unready = false;
-        let moment = || self.shared.clock.moment(self.now);
-        match fact {
-            // A restart may have been charged to the budget since the failure.
-            Fact::Started { generation, .. } => self.is_charged |= entry.count_restart(*generation > 1, moment),
-            Fact::StartFailed { .. } => self.is_charged |= entry.count_restart(entry.generation() > 0, moment),
-            Fact::Ignored(_) => {
-                entry.slot.note_no_start(false);
-                entry.before = Before::Rest;
-            }
-            _ => {}
+        let now = || self.shared.clock.moment(self.now);
+        let mut generation = match fact {
+            Fact::Started { generation, .. } => Some(*generation),
+            _ => None,
+        };
+        if let Fact::Ignored(_) = fact {
+            entry.slot.note_no_start(false);
+            entry.before = Before::Rest;
         }
         if let EventKind::Started { info, outage } = &mut kind {
             entry.set_info(info.clone());
             entry.leave(&self.shared.unwell);
-            *outage = entry.slot.rose();
+            let restart = entry.take_restart(generation > Some(1)).map(|cause| (cause, now()));
+            // It may have been charged to the budget since the failure.
+            self.is_charged |= restart.is_some();
+            let (over, is_ready) = entry.slot.rose(restart);
+            *outage = over;
             let says_so =
                 |spec: &ChildSpec| spec.own_policy().and_then(|policy| policy.readiness) == Some(Readiness::WhenSaid);
-            is_unready = !entry.slot.status().ready && self.machine.spec(attempt.child()).is_some_and(says_so);
+            is_unready = !is_ready && self.machine.spec(attempt.child()).is_some_and(says_so);
         }
         if let Some(exit) = exit {
             let is_start = matches!(fact, Fact::StartFailed { .. });
             is_as_ordered = entry.ends_as_ordered(exit);
-            match is_start {
-                true => entry.slot.note_no_start(true),
-                false => entry.slot.note_exit(exit.on()),
-            }
+            let fell = (!is_as_ordered && (exit.is_abnormal() || is_start)).then(now);
+            self.is_charged |= fell.is_some();
+            // This comes before the slot of an older description is closed, whose life has ended.
+            let latest = if is_start { entry.start_failed(fell, now) } else { entry.slot.note_end(exit.on(), fell) };
+            generation = Some(latest);
             entry.before = Before::End(match is_as_ordered && exit_of_restart.is_none() {
                 true => RestartCause::TakenAlong,
                 false => RestartCause::Own(exit.on()),
             });
-            if !is_as_ordered && (exit.is_abnormal() || is_start) {
-                entry.slot.fell(is_start);
-                self.is_charged = true;
-            }
             entry.enter(&self.shared.unwell);
             entry.ended(exit.clone());
             entry.control = None;
@@ -108,7 +102,13 @@ impl Driver {
         let Some(entry) = self.children.get(&attempt.child()) else { return };
         let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
         let aside = || if is_unready { Aside::Unready } else { Aside::Nothing };
-        self.shared.tell_at(level, entry.about(self.now), || generation, kind, aside);
+        self.shared.tell_at(
+            level,
+            entry.about(self.now),
+            || generation.unwrap_or_else(|| entry.generation()),
+            kind,
+            aside,
+        );
     }
 
     pub(super) fn report(&mut self, report: Report) {
@@ -174,7 +174,7 @@ impl Driver {
                 services = names;
                 // A child that an order has parked did not fail.
                 if let Some(entry) = self.children.get(&child).filter(|_| reason.is_none()) {
-                    entry.slot.fell(false);
+                    entry.slot.fell(false, self.shared.clock.moment(self.now));
                 }
                 (child, EventKind::Parked { probe_in: until.map(|until| self.time_until(until)), reason })
             }

@@ -158,7 +158,7 @@ impl Admin {
     }
 
     /// Listens on a unix socket in the default place: `$XDG_RUNTIME_DIR/regrow/PROGRAM.PID.sock`, or
-    /// `/tmp/regrow-UID/PROGRAM.PID.sock` without that variable.
+    /// `/tmp/regrow-UID/PROGRAM.PID.sock` if that variable is not set or names a directory of another user.
     ///
     /// The directory is made with mode 0700, and the socket has mode 0600. Only processes of this user, of root, and of the
     /// users in [`allow_uid`](Self::allow_uid) may connect.
@@ -183,6 +183,7 @@ impl Admin {
     ///
     /// * The path is longer than the system allows.
     /// * The directory is a link, belongs to another user, or has another mode than 0700.
+    /// * Another user can replace the directory, because a directory above it belongs to that user or is open to all.
     /// * A program listens there already, or something else than a socket has that path.
     /// * The system refuses.
     ///

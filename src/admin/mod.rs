@@ -32,8 +32,8 @@
 //!
 //! # Safety
 //!
-//! * The unix socket has mode 0600 in a directory of mode 0700 that belongs to this user and is no link. The user of each
-//!   client is checked: this user, root, and those on a [list](Admin::allow_uid).
+//! * The unix socket has mode 0600 in a directory of mode 0700 that belongs to this user, is no link, and can be replaced
+//!   by no other user. The user of each client is checked: this user, root, and those on a [list](Admin::allow_uid).
 //! * TCP is used only if the program asks for it, on the loopback interface unless it [says otherwise](Admin::allow_remote).
 //!   Every request needs a [token](Token) of 32 random bytes, an [allowed](Admin::allow_host) host name, and no foreign origin.
 //! * Clients may only look. The program [grants](Admin::grant) more in code.

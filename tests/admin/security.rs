@@ -1,4 +1,24 @@
 //! The rules for who may connect and who may act: one test for each row of the table.
+//!
+//! | rule | test |
+//! |---|---|
+//! | a socket of mode 0600 in a directory of mode 0700 | `the_socket_has_mode_0600_in_a_directory_of_mode_0700` |
+//! | a directory that is ours, no link, and stays in its place | `a_directory_that_is_open_a_link_or_of_another_is_refused_with_the_reason`, `a_directory_that_others_can_replace_is_refused` |
+//! | own uid and root, others by list | `a_process_of_another_user_is_turned_away_unless_it_is_on_the_list` |
+//! | TCP: loopback unless said otherwise | `tcp::other_machines_reach_it_only_if_the_program_says_so` |
+//! | TCP: a token of 32 random bytes or more, or no listener | `a_token_that_can_be_guessed_is_refused` beside `Token`, `tcp::a_token_file_that_others_can_read_is_refused` |
+//! | TCP: no answer without the token | `tcp::a_token_that_is_missing_or_wrong_gets_one_and_the_same_answer`, `hostile::a_request_within_the_content_of_another_has_no_part_in_its_token`, `hostile::a_client_without_the_token_keeps_no_connection` |
+//! | TCP: host and origin | `tcp::a_forged_host_or_origin_is_refused_even_with_the_token` |
+//! | no CORS | `hostile::a_web_page_gets_no_leave_from_a_preflight_request` |
+//! | no change by GET; a header that a form cannot send | `an_act_needs_a_header_that_a_form_cannot_send_and_json` |
+//! | a router behind the program's own authentication | `a_router_in_a_program_of_its_own_names_the_operator_that_the_program_knows` |
+//! | capabilities are granted in code | `clients_may_only_look_unless_the_program_grants_more` |
+//! | acts carry a reason | `hostile::a_reason_is_taken_whole_or_refused` |
+//! | acts may carry the generation that they mean | `acts::a_generation_that_was_replaced_refuses_the_act_and_the_refusal_is_noted`, `hostile::of_operators_who_mean_the_same_incarnation_one_ends_it` |
+//! | each act is an event, a log line and an entry, with its operator | `each_act_is_an_event_a_log_line_and_an_entry_with_its_operator`, `hostile::an_act_whose_client_goes_away_is_carried_out_and_noted` |
+//! | contents only by a hook of the service | `letters::letters_are_listed_without_contents_and_described_by_their_service_alone` |
+//! | control characters never reach a terminal | `hostile::no_text_of_a_program_reaches_the_terminal_raw` of the tests of the commands |
+//! | acts that disturb ask once | `acts::an_act_that_disturbs_asks_once_and_means_what_it_showed` of the tests of the commands |
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use regrow::admin::wire::event::{Child, Message};
 use regrow::admin::wire::greeting::TreeState;
-use regrow::admin::wire::services::{Age, State};
+use regrow::admin::wire::services::{Age, LastExit, Restarts, State};
 use regrow::operate::text::{self, Screen};
 use unicode_width::UnicodeWidthStr;
 
@@ -61,6 +61,26 @@ fn a_full_mailbox_is_among_the_first_and_one_with_room_is_not() {
     }
     services.rows.iter_mut().for_each(|row| row.queued = 0);
     assert!(!text::ps(&services, None, &wide()).contains("mailbox is full"));
+}
+
+/// Found by an operator at night: a service in a loop of crashes was up at the moment of the look, and a row like the others.
+#[test]
+fn a_child_that_fails_again_and_again_is_among_the_first_while_it_is_up() {
+    let mut services = data::services();
+    let looping = |minute| Some(Restarts { total: 9, minute, hour: 9, ..Restarts::default() });
+    let row = services.rows.iter_mut().find(|row| row.state == State::Up && row.kind == "service").expect("one is up");
+    row.restarts = looping(2);
+    let text = "failed: no such file".into();
+    row.last_exit = Some(LastExit { cause: "failed".into(), text, at_ms: Some(services.now_ms - 3_000) });
+    let path = row.path.clone();
+    let notice = format!(
+        "{path}  up, restarted 2 times in the last minute\n    failed 3.0s ago: no such file\n    regrow why --of bank {path}\n"
+    );
+    for text in [text::ps(&services, None, &wide()), text::tree(&services, None, 9, &wide())] {
+        assert!(text.contains(&notice), "{text}");
+    }
+    services.rows.iter_mut().for_each(|row| row.restarts = looping(1));
+    assert!(!text::ps(&services, None, &wide()).contains("restarted 1"));
 }
 
 #[test]

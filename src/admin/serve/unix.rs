@@ -35,7 +35,7 @@ pub(crate) fn default_place(program: &str) -> PathBuf {
 /// The directory in which the sockets of this user are.
 pub(crate) fn directory() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    // After `sudo` it may still be that of another user, who could turn everything below it elsewhere.
+    // After `sudo` it may still be that of another user. Such a user could turn everything below it elsewhere.
     let is_own = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == own_uid());
     match runtime.filter(|path| path.is_absolute() && is_own(path)) {
         Some(runtime) => runtime.join("regrow"),

@@ -28,21 +28,39 @@ pub(crate) fn notices(services: &Services, screen: &Screen, out: &mut String) {
     }
 }
 
-/// Writes a notice for every row of the page that is up and whose mailbox is full: it refuses or sheds messages.
-pub(crate) fn full_mailboxes(services: &Services, screen: &Screen, out: &mut String) {
-    for service in services.rows.iter().filter(|service| service.state == State::Up && is_full(service)) {
-        let state = format!("up, its mailbox is full: {} wait", queue(service));
+/// Writes a notice for every row of the page that is up and yet not in order: its mailbox is full, so it refuses or sheds
+/// messages, or it fails again and again and happens to be up at this look.
+pub(crate) fn doubtful(services: &Services, screen: &Screen, out: &mut String) {
+    for service in services.rows.iter().filter(|service| is_doubtful(service)) {
+        let loops = service.restarts.as_ref().filter(|_| is_looping(service));
+        let loops = loops.map(|restarts| format!("restarted {} times in the last minute", restarts.minute));
+        let full = is_full(service).then(|| format!("its mailbox is full: {} wait", queue(service)));
+        let state = std::iter::once("up".to_owned()).chain(loops).chain(full).collect::<Vec<_>>().join(", ");
         let path = fit_end(&service.path, screen.width().saturating_sub(state.len() + 2).max(screen.width() / 2));
         out.push_str(&format!("{}  {}\n", screen.paint(Colour::Bold, &path), screen.paint(Colour::Yellow, &state)));
+        let cause = if is_looping(service) { cause(service, services.now_ms) } else { None };
         let oldest = service.oldest.map(|oldest| format!("the oldest waits for {}", age(oldest)));
         let in_hand = service.in_hand.map(|held| format!("one is in hand for {}", age(held)));
         let ages: Vec<String> = [oldest, in_hand].into_iter().flatten().collect();
-        for line in wrap(&ages.join("; "), screen.width().saturating_sub(INDENT.len())) {
-            out.push_str(&format!("{INDENT}{line}\n"));
+        let ages = if ages.is_empty() { None } else { Some(ages.join("; ")) };
+        for text in [cause, ages].into_iter().flatten() {
+            for line in wrap(&text, screen.width().saturating_sub(INDENT.len())) {
+                out.push_str(&format!("{INDENT}{line}\n"));
+            }
         }
         let why = screen.paint(Colour::Bold, &act_on(service, "why", screen));
         out.push_str(&format!("{INDENT}{why}\n"));
     }
+}
+
+/// Whether a child that is up has to be looked at.
+pub(crate) fn is_doubtful(service: &Service) -> bool {
+    service.state == State::Up && (is_full(service) || is_looping(service))
+}
+
+/// Whether it was restarted twice or more in the last minute. One that waits longer between its tries is seen waiting.
+fn is_looping(service: &Service) -> bool {
+    service.restarts.as_ref().is_some_and(|restarts| restarts.minute >= 2)
 }
 
 /// Whether no more messages fit into its mailbox.

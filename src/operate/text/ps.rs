@@ -6,7 +6,7 @@ use crate::admin::wire::greeting::Greeting;
 use crate::admin::wire::services::{Age, Group, Restarts, Service, Services};
 use crate::operate::text::headline::{counts, headline};
 use crate::operate::text::length;
-use crate::operate::text::notice::{full_mailboxes, is_full, notices};
+use crate::operate::text::notice::{doubtful, is_doubtful, is_full, notices};
 use crate::operate::text::screen::{Colour, Screen, colour, word};
 use crate::operate::text::table::{Align, Cell, Column, Table};
 
@@ -14,10 +14,10 @@ use crate::operate::text::table::{Align, Cell, Column, Table};
 pub fn ps(services: &Services, greeting: Option<&Greeting>, screen: &Screen) -> String {
     let mut out = String::new();
     headline(&services.totals, greeting, screen, &mut out);
-    if !services.unwell.is_empty() || services.rows.iter().any(is_full) {
+    if !services.unwell.is_empty() || services.rows.iter().any(is_doubtful) {
         out.push('\n');
         notices(services, screen, &mut out);
-        full_mailboxes(services, screen, &mut out);
+        doubtful(services, screen, &mut out);
     }
     let shown: BTreeSet<&str> = services.unwell.iter().map(|service| service.path.as_str()).collect();
     let table = if services.groups.is_empty() {

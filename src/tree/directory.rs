@@ -147,12 +147,13 @@ struct Remembered {
 
 impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Facet>) {
-        let listed = Listed { kind, template: TemplateId::OWN, slot: slot.clone(), facet };
+        let own = slot.clone();
+        let listed = Listed { kind, template: TemplateId::OWN, slot, facet };
         let before = self.paths.insert(path, listed, &self.templates);
         match &before {
-            Some(before) if Arc::ptr_eq(&before.slot, &slot) => {}
-            Some(before) => state::follows(slot.recorded(), before.slot.recorded()),
-            None => state::returns(slot.recorded()),
+            Some(before) if Arc::ptr_eq(&before.slot, &own) => {}
+            Some(before) => state::follows(own.recorded(), before.slot.recorded()),
+            None => state::returns(own.recorded()),
         }
         drop(before);
         self.wake_watchers(path);

@@ -34,7 +34,7 @@ impl<M> Back<M> {
 
     /// Records that the child has failed and is not up.
     pub(super) fn fell(&mut self, a_start: bool, now: Instant) {
-        let fall = self.losses().fall.get_or_insert_with(|| Fall { since: now, starts_failed: 0 });
+        let fall = self.losses().fall.get_or_insert(Fall { since: now, starts_failed: 0 });
         fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
     }
 

@@ -30,7 +30,7 @@ use crate::tree::directory::{ChildKind, Listed};
 use crate::tree::paths::Grouping;
 
 /// Most templates with totals of their own. The ended services of all further ones share the template `other`.
-const TEMPLATES_MAX: usize = 10_000;
+const TEMPLATES_MAX: usize = 1_000;
 
 /// Name of the template that stands for all further ones.
 pub(crate) const OTHER: &str = "other";

@@ -93,8 +93,14 @@ impl Churn {
         }
     }
 
-    /// Fills the history of the tree, which has room for so many entries and no more.
+    /// Fills the history of the tree and its totals by template, which have room for so many and no more.
     pub(crate) async fn fill_history(&self) {
+        for number in 0..1_100 {
+            let name = format!("counted-{number}");
+            self.desk.start_child(Child::task(name.clone(), |_: TaskContext| std::future::pending())).await.unwrap();
+            self.desk.terminate_child(&name).await.unwrap();
+            self.desk.delete_child(&name).await.unwrap();
+        }
         for number in 0.. {
             let history = self.tree.directory().history_after(u64::MAX);
             if history.latest > 4 * 4096 {

@@ -1,8 +1,8 @@
 //! What each probe answers, in each state of a tree.
 
-use regrow::health::{health_router, serve_health};
+use regrow::health::{HealthServer, health_router, serve_health};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{GiveUp, Health, Intensity, Policy, Supervisor};
+use regrow::{GiveUp, Handle, Health, Intensity, Policy, Supervisor, Tree};
 
 use crate::common::tree::{SEC, probe, soon};
 use crate::http::{ask, late, park_db, revive_db, send, serve, shop, statuses};
@@ -35,14 +35,20 @@ async fn a_service_that_is_not_required_may_be_parked() {
     tree.shutdown().await;
 }
 
-#[tokio::test]
-async fn a_tree_is_started_once_all_said_that_they_are_ready_and_stays_so() {
+/// Starts a tree that is not ready at the first probe, and says that it is ready after that.
+async fn ready_after_a_probe() -> (Tree, HealthServer, Handle<ProbeMsg>) {
     let tree = Supervisor::one_for_one("shop").child(late("db")).start().await.unwrap();
     let server = serve([&tree]);
     assert_eq!(statuses(server.address()).await, [200, 503, 503]);
     let db = probe(&tree, "shop/db");
     db.cast(ProbeMsg::Run(Box::new(|ctx| ctx.ready()))).unwrap();
     soon("ready", db.wait_ready()).await.unwrap();
+    (tree, server, db)
+}
+
+#[tokio::test]
+async fn a_tree_is_started_once_all_said_that_they_are_ready_and_stays_so() {
+    let (tree, server, db) = ready_after_a_probe().await;
     assert_eq!(statuses(server.address()).await, [200, 200, 200]);
     db.kill().unwrap();
     crate::common::tree::up(&tree, "shop/db", 2).await;
@@ -53,12 +59,7 @@ async fn a_tree_is_started_once_all_said_that_they_are_ready_and_stays_so() {
 // A startup probe that saw no moment of readiness would have the process restarted.
 #[tokio::test]
 async fn a_tree_that_was_ready_only_between_two_probes_is_started() {
-    let tree = Supervisor::one_for_one("shop").child(late("db")).start().await.unwrap();
-    let server = serve([&tree]);
-    assert_eq!(statuses(server.address()).await, [200, 503, 503]);
-    let db = probe(&tree, "shop/db");
-    db.cast(ProbeMsg::Run(Box::new(|ctx| ctx.ready()))).unwrap();
-    soon("ready", db.wait_ready()).await.unwrap();
+    let (tree, server, db) = ready_after_a_probe().await;
     // The task that waits for it has its turn.
     crate::common::tree::turns(3).await;
     db.kill().unwrap();

@@ -42,7 +42,7 @@ pub(crate) fn note_unpermitted(
     if source.unpermitted.may_note() {
         note(shown, path, kind, by, reason, None, Err(refused.text()));
     } else {
-        shown.shared.counts.note_act(kind.word(), false);
+        shown.shared.counts.note_act(kind, false);
     }
 }
 

@@ -2,19 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Acts of operators, in the order of the counters.
-pub(crate) const ACTS: [&str; 10] = [
-    "kill",
-    "restart",
-    "terminate",
-    "start",
-    "park",
-    "revive",
-    "replay",
-    "reload_policy",
-    "run_experiment",
-    "stop_experiment",
-];
+use crate::event::act::ActKind;
 
 /// Counters of a tree. Each is raised at a rare event.
 #[derive(Debug, Default)]
@@ -27,7 +15,8 @@ pub(crate) struct Counts {
     pub(crate) refused_by_gone: Count,
     /// Whether a reader has asked for restart budgets. Before that, no supervisor notes what is left of its own.
     are_budgets_read: AtomicBool,
-    acts: [Acts; ACTS.len()],
+    /// In the order of [`ActKind::ALL`].
+    acts: [Acts; ActKind::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -60,16 +49,18 @@ impl Counts {
         self.are_budgets_read.load(Ordering::Relaxed)
     }
 
-    /// Counts an act of an operator. An act with a word that is not in [`ACTS`] is not counted.
+    /// Counts an act of an operator.
     #[allow(dead_code, reason = "only the admin source carries acts out, and it is a feature")]
-    pub(crate) fn note_act(&self, act: &str, is_done: bool) {
-        let Some(place) = ACTS.iter().position(|known| *known == act) else { return };
-        let Acts { done, refused } = &self.acts[place];
+    pub(crate) fn note_act(&self, kind: ActKind, is_done: bool) {
+        let Acts { done, refused } = &self.acts[kind as usize];
         if is_done { done.add(1) } else { refused.add(1) }
     }
 
     /// Returns each act with the numbers of those that were done and refused.
     pub(crate) fn acts(&self) -> impl Iterator<Item = (&'static str, u64, u64)> + '_ {
-        ACTS.iter().zip(&self.acts).map(|(act, Acts { done, refused })| (*act, done.get(), refused.get()))
+        ActKind::ALL
+            .iter()
+            .zip(&self.acts)
+            .map(|(kind, Acts { done, refused })| (kind.word(), done.get(), refused.get()))
     }
 }

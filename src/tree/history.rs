@@ -59,7 +59,7 @@ impl Shared {
     /// counted, and becomes an event and a line in the log.
     #[allow(dead_code, reason = "only the admin source acts, and it is a feature")]
     pub(crate) fn note_act(&self, path: &Arc<str>, act: Act) {
-        self.counts.note_act(act.kind.word(), act.outcome == ActOutcome::Done);
+        self.counts.note_act(act.kind, act.outcome == ActOutcome::Done);
         let slot = self.directory.get(path).map(|listed| listed.slot);
         let about = About { path, slot: slot.as_deref(), now: self.clock.now() };
         let generation = || slot.as_ref().map_or(0, |slot| slot.status().generation);

@@ -33,7 +33,7 @@ pub(super) async fn act(State(door): State<Arc<Door>>, by: Operator, request: Re
     let shown = door.source.tree_of(&asked.path)?;
     if shown.shared.directory.get(&asked.path).is_none() {
         // There is no child that an entry could be about.
-        shown.shared.counts.note_act(kind.word(), false);
+        shown.shared.counts.note_act(kind, false);
         return Err(unknown(&shown, &asked.path));
     }
     if let Err(refused) = door.need(Capability::Control) {

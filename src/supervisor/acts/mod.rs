@@ -22,6 +22,7 @@ use std::sync::Arc;
 use regrow_supervisors::Order;
 
 use crate::error::manage::ManageError;
+use crate::event::act::ActKind;
 use crate::slot::status::ServiceState;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::StartOutcome;
@@ -46,14 +47,15 @@ pub(crate) enum Deed {
 impl Deed {
     /// Returns the word for the deed, the same in logs, commands and the source.
     pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::Restart => "restart",
-            Self::Terminate => "terminate",
-            Self::Start => "start",
-            Self::Park => "park",
-            Self::Revive => "revive",
-        }
+        let kind = match self {
+            Self::Kill => ActKind::Kill,
+            Self::Restart => ActKind::Restart,
+            Self::Terminate => ActKind::Terminate,
+            Self::Start => ActKind::Start,
+            Self::Park => ActKind::Park,
+            Self::Revive => ActKind::Revive,
+        };
+        kind.word()
     }
 }
 

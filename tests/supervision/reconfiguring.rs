@@ -156,8 +156,8 @@ async fn a_mailbox_that_no_description_names_any_more_closes_with_the_last_life_
     }
 }
 
-// Found by a random walk: the refused description took the slot of each supervisor along, and all who looked at a
-// supervisor that ran were told that it was gone.
+// Found by a random walk: the refused description took the slot of each supervisor along, and a look at a supervisor that
+// ran showed it as gone.
 #[tokio::test(start_paused = true)]
 async fn a_refused_description_leaves_the_supervisors_below_alone() {
     let journal = Journal::new();

@@ -1,4 +1,4 @@
-//! What those who run the program see: probes, metrics, and the admin source.
+//! For the operation of the program: probes, metrics, and the admin source.
 //!
 //! Each is on an address of its own, beside the orders: a flood of orders takes no probe its turn, and customers reach none
 //! of the three. They are outside of the tree, so they answer when a service is down, and until the tree is over.

@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
-use std::sync::Arc;
 
 use crate::child::{Child, ChildState, Held, Live, State};
 use crate::circles::Tie;
 use crate::dependency::Dependency;
+use crate::names::ByName;
 use crate::spec::ChildSpec;
 
 /// The name of a child in its supervisor's table. It stays the same through restarts.
@@ -107,9 +107,9 @@ pub(crate) struct Children {
     /// Boxed, because a large table is half empty.
     table: ByChild<Box<Child>>,
     order: BTreeMap<u64, ChildKey>,
-    ids: HashMap<Arc<str>, ChildKey>,
+    ids: ByName<ChildKey>,
     /// Dependents by the name of the service that they depend on.
-    dependents: HashMap<Arc<str>, BTreeSet<ChildKey>>,
+    dependents: ByName<BTreeSet<ChildKey>>,
     counts: ChildCounts,
     keys: u64,
     places: u64,
@@ -240,8 +240,11 @@ impl Children {
         let child = self.table.get_mut(&key)?;
         let before = ChildCounts::of(child);
         let changed = change(child);
-        self.counts.add(ChildCounts::of(child));
-        self.counts.take_away(before);
+        let after = ChildCounts::of(child);
+        if after != before {
+            self.counts.add(after);
+            self.counts.take_away(before);
+        }
         Some(changed)
     }
 
@@ -252,6 +255,11 @@ impl Children {
 
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Returns the number of different names.
+    pub(crate) fn names(&self) -> usize {
+        self.ids.len()
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<ChildKey> {

@@ -119,9 +119,18 @@ impl Core {
         self.inbox.push(Event::Exit(attempt));
     }
 
-    /// Takes the children that have lost their process, for the operation that stops children.
+    /// Takes the children that have lost their process, for the operation that stops children. The list is to be given
+    /// back, empty: see [`give_back_departed`](Self::give_back_departed).
     pub(crate) fn take_departed(&mut self) -> Vec<ChildKey> {
         std::mem::take(&mut self.departed)
+    }
+
+    /// Gives an emptied list back, for the next children that lose their process. Nothing was added meanwhile.
+    pub(crate) fn give_back_departed(&mut self, emptied: Vec<ChildKey>) {
+        const ROOMY: usize = 256;
+        if emptied.capacity() <= ROOMY {
+            self.departed = emptied;
+        }
     }
 
     /// Forgets the children that have lost their process, if no operation stops children.
@@ -132,10 +141,11 @@ impl Core {
     /// Takes the exit of a child that ended unexpectedly, when its turn comes. `None` if a stop that came first has
     /// consumed it (OTP rules 43, 52).
     pub(crate) fn take_exit(&mut self, attempt: Attempt) -> Option<Ended> {
-        let Live { stage: Stage::Dead(ended), .. } = self.children.live_mut(attempt)? else { return None };
-        let ended = (**ended).clone();
-        self.vacate(attempt.child());
-        Some(ended)
+        let Live { stage: Stage::Dead(_), .. } = self.children.live_mut(attempt)? else { return None };
+        match self.vacate(attempt.child())?.stage {
+            Stage::Dead(ended) => Some(*ended),
+            Stage::Starting | Stage::Up | Stage::Ready => None,
+        }
     }
 
     /// Takes the order that waits for a start of the child, because that start will not come.

@@ -48,6 +48,7 @@
 //! | `policy_error.rs` | the checks of a policy |
 //! | `action.rs` | actions for the driver, and reports, as data |
 //! | `child.rs`, `children.rs` | one child, and the ordered table of children |
+//! | `names.rs` | tables by name |
 //! | `machine.rs`, `dispatch.rs` | the methods that a driver may call, and their order; the implementation of each |
 //! | `transitions.rs` | the course of a child, and the questions that the two supervisors answer differently |
 //! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
@@ -94,6 +95,7 @@ mod limiter;
 mod machine;
 mod management;
 mod meter;
+mod names;
 mod order;
 mod outbox;
 mod policy;
@@ -130,6 +132,7 @@ pub use intensity::Intensity;
 pub use kept::{KeptNews, KeptRule, KeptThen};
 pub use limiter::StartLimiter;
 pub use machine::{ChildLine, Machine};
+pub use names::{ByName, NameHasher, NameHashing};
 pub use order::{Adjustment, Answer, Order, OrderError, OrderId};
 pub use policy::{NotReady, Policy, Readiness};
 pub use policy_error::PolicyError;

@@ -103,9 +103,12 @@ impl StaticMachine {
     /// Takes one step of the sequence.
     pub(crate) fn advance(&mut self) -> Step {
         let by_force = self.core.is_killing();
-        let departed = self.core.take_departed();
-        let Some(sequence) = &mut self.sequence else { return Step::Idle };
-        for key in departed {
+        let Some(sequence) = &mut self.sequence else {
+            self.core.forget_departed();
+            return Step::Idle;
+        };
+        let mut departed = self.core.take_departed();
+        for key in departed.drain(..) {
             // Calls to a member would wait in vain, also if it died before it was told.
             if sequence.stops.is_left(key) {
                 sequence.stops.gone(key);
@@ -114,6 +117,7 @@ impl StaticMachine {
                 }
             }
         }
+        self.core.give_back_departed(departed);
         if let Some(awaited) = sequence.awaiting {
             match self.core.children.get(awaited).map(|child| child.standing()) {
                 Some(ChildState::Starting | ChildState::Stopping) => return Step::Waits,

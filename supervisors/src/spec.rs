@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::dependency::{Dependency, DependencyGone};
 use crate::intensity::Intensity;
+use crate::names::NameHashing;
 use crate::policy::Policy;
 use crate::policy_error::PolicyError;
 
@@ -146,11 +147,11 @@ impl Flags {
     ///
     /// The first fault that is found.
     pub fn check<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
-        if self.intensity.limit.is_some_and(|(_, period)| period.is_zero()) {
+        if self.has_no_period() {
             return Err(SpecError::ZeroPeriod);
         }
         let specs: Vec<_> = specs.into_iter().collect();
-        let mut ids = HashSet::with_capacity(specs.len());
+        let mut ids = HashSet::with_capacity_and_hasher(specs.len(), NameHashing::default());
         for spec in &specs {
             self.check_child(spec)?;
             if !ids.insert(&spec.id) {
@@ -160,6 +161,15 @@ impl Flags {
         self.check_restarts(specs)
     }
 
+    fn has_no_period(&self) -> bool {
+        self.intensity.limit.is_some_and(|(_, period)| period.is_zero())
+    }
+
+    /// Whether the flags and each spec are sound, the names of all specs and the restarts with siblings left aside.
+    pub(crate) fn is_sound(&self, specs: &[ChildSpec]) -> bool {
+        !self.has_no_period() && specs.iter().all(|spec| self.check_child(spec).is_ok())
+    }
+
     /// Checks that no child is restarted with a sibling that the strategy restarts with the child. Takes the specs of all
     /// children, in start order.
     pub(crate) fn check_restarts<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
@@ -167,10 +177,14 @@ impl Flags {
         if strategy == Strategy::OneForOne {
             return Ok(());
         }
+        let specs: Vec<_> = specs.into_iter().collect();
+        // Few specs have such dependencies.
+        if !specs.iter().any(|spec| spec.dependencies().iter().any(|on| on.restart)) {
+            return Ok(());
+        }
         let (mut ids, mut renewed) = (HashSet::new(), Vec::new());
         for spec in specs {
             ids.insert(&spec.id);
-            // Few specs have such dependencies.
             let on = spec.dependencies().iter().filter(|on| on.restart);
             renewed.extend(on.map(|on| (&on.name, &spec.id, ids.contains(&on.name))));
         }

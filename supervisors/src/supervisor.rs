@@ -206,9 +206,18 @@ impl StaticMachine {
     pub fn new(flags: impl Into<Flags>, specs: impl IntoIterator<Item = ChildSpec>) -> Result<Self, SpecError> {
         let flags = flags.into();
         let specs: Vec<_> = specs.into_iter().collect();
-        flags.check(&specs)?;
+        // The full check names the first fault. It is left out if there is none: names are entered only once.
+        if !flags.is_sound(&specs) {
+            flags.check(&specs)?;
+        }
+        let named = specs.len();
         let mut core = Core::new(flags);
         core.children = Children::of(specs);
+        let specs = || core.children.iter().map(|(_, child)| &child.spec);
+        if core.children.names() < named {
+            flags.check(specs())?;
+        }
+        flags.check_restarts(specs())?;
         let boot = Sequence::boot(&core.children);
         Ok(Self { core, sequence: Some(boot), boot: Some(Vec::new()) })
     }

@@ -16,6 +16,14 @@ pub(crate) fn later(at: Instant, by: Duration) -> Instant {
     at.checked_add(by.min(FOR_EVER)).unwrap_or(at)
 }
 
+/// Time on the clock of a tree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TreeTime {
+    /// The moment at which that clock was zero.
+    pub(crate) zero: Instant,
+    pub(crate) at: Duration,
+}
+
 /// Returns one of `parts` equal parts of a time; the whole time for no parts.
 pub(crate) fn part(time: Duration, parts: u32) -> Duration {
     time.checked_div(parts).unwrap_or(time)

@@ -42,8 +42,8 @@ use crate::event::{EventKind, Outage};
 use crate::recorder::entry::{HistoryEntry, HistoryKind};
 use crate::recorder::follow::Followers;
 use crate::recorder::history::{RingBegins, WordCount};
-use crate::recorder::noted::{Noted, Short};
-use crate::recorder::ring::{Block, Ring};
+use crate::recorder::noted::{Noted, Short, Stamp};
+use crate::recorder::ring::Ring;
 use crate::recorder::state::HistoryState;
 use crate::recorder::word::Word;
 
@@ -81,6 +81,7 @@ impl Recorder {
     }
 
     /// Notes an event. `recorded` is the state of the child in its slot; `None` if it has none.
+    #[inline]
     pub(crate) fn note(
         &self,
         recorded: Option<&AtomicU8>,
@@ -89,10 +90,7 @@ impl Recorder {
         generation: u64,
         event: &EventKind,
     ) {
-        let short = Short::of(event);
-        let noted =
-            Noted { path: path.clone(), at: nanoseconds(at), stamp: short.stamp(), generation, more: short.more };
-        drop(self.push(recorded, noted, short.word, short.outage));
+        self.add(recorded, at, path, generation, Short::of(event));
     }
 
     /// Notes a fact that is no event.
@@ -104,49 +102,46 @@ impl Recorder {
         generation: u64,
         kind: HistoryKind,
     ) {
-        let short = Short::of_fact(kind);
-        let noted =
-            Noted { path: path.clone(), at: nanoseconds(at), stamp: short.stamp(), generation, more: short.more };
-        drop(self.push(Some(recorded), noted, short.word, short.outage));
+        self.add(Some(recorded), at, path, generation, Short::of_fact(kind));
     }
 
-    /// Adds an entry, and wakes the readers that wait for it. Returns what is to be dropped without the lock (invariant 5).
-    fn push(&self, recorded: Option<&AtomicU8>, noted: Noted, word: Word, outage: Option<Outage>) -> Pushed {
-        let pushed = self.add(recorded, noted, word, outage);
-        self.1.wake();
-        pushed
-    }
-
-    fn add(&self, recorded: Option<&AtomicU8>, mut noted: Noted, word: Word, outage: Option<Outage>) -> Pushed {
-        let mut rings = lock(&self.0);
-        let rings = &mut *rings;
-        // Invariant 6.
-        if rings.is_over {
-            return Pushed::TooLate(noted);
-        }
-        rings.is_over = word == Word::TreeOver;
-        rings.number += 1;
-        // Invariant 3.
-        rings.latest = rings.latest.max(noted.at);
-        noted.at = rings.latest;
-        rings.counts.0[word as usize] += 1;
-        // Invariant 2: this lock orders the writers, and a reader reads the state before the rings.
-        let before = match recorded {
-            Some(recorded) => {
-                let before = recorded.load(Ordering::Relaxed);
-                recorded.store(word.after().map_or(before, |after| after as u8), Ordering::Relaxed);
-                before
+    /// Adds an entry, and wakes the readers that wait for it.
+    fn add(&self, recorded: Option<&AtomicU8>, at: Duration, path: &Arc<str>, generation: u64, short: Short) {
+        let Short { word, more, outage } = short;
+        // Dropped last, without the lock (invariant 5).
+        let _pushed_out;
+        {
+            let mut rings = lock(&self.0);
+            let rings = &mut *rings;
+            // Invariant 6.
+            if rings.is_over {
+                return;
             }
-            None => HistoryState::Absent as u8,
-        };
-        noted.stamp = noted.stamp.numbered(rings.number, before);
-        let ring = if word.is_failure() { &mut rings.failures } else { &mut rings.ordinary };
-        let evicted = if ring.has_room() { None } else { ring.make_room() };
-        ring.push(noted);
-        if let Some(outage) = outage {
-            ring.note_outage(rings.number, outage);
+            rings.is_over = word == Word::TreeOver;
+            rings.number += 1;
+            // Invariant 3.
+            rings.latest = rings.latest.max(nanoseconds(at));
+            rings.counts.0[word as usize] += 1;
+            // Invariant 2: this lock orders the writers, and a reader reads the state before the rings.
+            let before = match recorded {
+                Some(recorded) => {
+                    let before = recorded.load(Ordering::Relaxed);
+                    if let Some(after) = word.after() {
+                        recorded.store(after as u8, Ordering::Relaxed);
+                    }
+                    before
+                }
+                None => HistoryState::Absent as u8,
+            };
+            let ring = if word.is_failure() { &mut rings.failures } else { &mut rings.ordinary };
+            _pushed_out = if ring.has_room() { None } else { ring.make_room() };
+            let stamp = Stamp::new(rings.number, word, before);
+            ring.push(Noted { path: path.clone(), at: rings.latest, stamp, generation, more });
+            if let Some(outage) = outage {
+                ring.note_outage(rings.number, outage);
+            }
         }
-        Pushed::Out(evicted)
+        self.1.wake();
     }
 
     /// Copies what is noted, from the entry after this number on.
@@ -169,14 +164,6 @@ impl Recorder {
         entries.sort_by_key(|(noted, _)| noted.stamp.number());
         Copied { entries, ..copied }
     }
-}
-
-/// Values that an entry leaves to be dropped.
-enum Pushed {
-    /// The oldest entries of a ring, if they made room for it.
-    Out(#[expect(dead_code, reason = "it is dropped")] Option<Block>),
-    /// The entry itself, as the tree is over.
-    TooLate(#[expect(dead_code, reason = "it is dropped")] Noted),
 }
 
 /// Copy of the rings, for a reader.

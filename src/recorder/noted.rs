@@ -30,9 +30,8 @@ const _: () = assert!(size_of::<Noted>() == 48);
 pub(super) struct Stamp(u64);
 
 impl Stamp {
-    /// The stamp with a number and the state before.
-    pub(super) fn numbered(self, number: u64, before: u8) -> Self {
-        Self((number << 16) | self.0 | u64::from(before))
+    pub(super) fn new(number: u64, word: Word, before: u8) -> Self {
+        Self((number << 16) | (word as u64) << 8 | u64::from(before))
     }
 
     pub(super) fn number(self) -> u64 {
@@ -128,11 +127,6 @@ impl Short {
                 Self { more: Some(more), ..Self::said(Word::TreeOver) }
             }
         }
-    }
-
-    /// The stamp of the entry, which gets its number later.
-    pub(super) fn stamp(&self) -> Stamp {
-        Stamp((self.word as u64) << 8)
     }
 }
 

@@ -6,6 +6,7 @@ use regrow_supervisors::ExitKind;
 use tokio::time::Instant;
 
 use crate::base::sync::lock;
+use crate::base::time::TreeTime;
 use crate::error::refusal::Refusal;
 use crate::slot::Slot;
 use crate::slot::dead_letter::DeadReason;
@@ -28,13 +29,13 @@ impl<M> Back<M> {
         }
     }
 
-    pub(super) fn note_restart(&mut self, cause: RestartCause, now: Instant) {
+    pub(super) fn note_restart(&mut self, cause: RestartCause, now: TreeTime) {
         self.record().restarts.note(cause, now);
     }
 
     /// Records that the child has failed and is not up.
-    pub(super) fn fell(&mut self, a_start: bool, now: Instant) {
-        let fall = self.losses().fall.get_or_insert(Fall { since: now, starts_failed: 0 });
+    pub(super) fn fell(&mut self, a_start: bool, now: TreeTime) {
+        let fall = self.losses().fall.get_or_insert(Fall { since: now.at, starts_failed: 0 });
         fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
     }
 
@@ -52,7 +53,7 @@ impl<M> Back<M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    pub(super) fn note_restart(&self, cause: RestartCause, now: Instant) {
+    pub(super) fn note_restart(&self, cause: RestartCause, now: TreeTime) {
         lock(&self.back).note_restart(cause, now);
     }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use regrow_supervisors::{Completion, Exit, ExitKind};
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
 use tracing::Level;
 
+use crate::base::time::TreeTime;
 use crate::call::fate::Fate;
 use crate::call::outcomes::Outcomes;
 use crate::error::refusal::Refusal;
@@ -45,9 +45,9 @@ pub(crate) trait AnySlot: Send + Sync {
     fn accounting(&self) -> Accounting;
     /// Counts an end, and returns the generation that has ended. `fell`: the time, if the child has failed by it and is
     /// not up.
-    fn note_end(&self, cause: ExitKind, fell: Option<Instant>) -> u64;
+    fn note_end(&self, cause: ExitKind, fell: Option<TreeTime>) -> u64;
     /// Counts a restart.
-    fn note_restart(&self, cause: RestartCause, now: Instant);
+    fn note_restart(&self, cause: RestartCause, now: TreeTime);
     /// Counts a start after which nothing is up: it failed, or the service is not wanted.
     fn note_no_start(&self, is_failure: bool);
     /// Notes the restarts that the budget of this supervisor still forgives: `left` of `restarts_max` within a time.
@@ -107,10 +107,10 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Returns the present incarnation, as it can be stopped and killed.
     fn control(&self) -> Option<Control>;
     /// Records that the child has failed and is not up. `a_start`: a start failed.
-    fn fell(&self, a_start: bool, now: Instant);
-    /// Records that the child is up, counts the restart, and returns the outage that this ends, and whether the child is
+    fn fell(&self, a_start: bool, now: TreeTime);
+    /// Records that the child is up at this time, counts the restart, and returns the outage that this ends, and whether the child is
     /// ready.
-    fn rose(&self, restart: Option<(RestartCause, Instant)>) -> (Option<Outage>, bool);
+    fn rose(&self, restart: Option<RestartCause>, now: TreeTime) -> (Option<Outage>, bool);
     /// Reopens a slot that was down, parked or gone, because its supervisor begins a new life.
     fn reopen(&self);
     /// Accepts messages again after a rest or a park, because the service will be started as soon as it can be.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use regrow_supervisors::{Completion, ExitKind};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::base::sync::lock;
+use crate::base::time::TreeTime;
 use crate::event::Outage;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
@@ -85,7 +85,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         Self::account(&front, &back)
     }
 
-    fn note_end(&self, cause: ExitKind, fell: Option<Instant>) -> u64 {
+    fn note_end(&self, cause: ExitKind, fell: Option<TreeTime>) -> u64 {
         let mut back = lock(&self.back);
         back.note_exit(cause);
         if let Some(now) = fell {
@@ -94,7 +94,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         back.generation
     }
 
-    fn note_restart(&self, cause: RestartCause, now: Instant) {
+    fn note_restart(&self, cause: RestartCause, now: TreeTime) {
         self.note_restart(cause, now);
     }
 
@@ -255,21 +255,21 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         lock(&self.back).control.clone()
     }
 
-    fn fell(&self, a_start: bool, now: Instant) {
+    fn fell(&self, a_start: bool, now: TreeTime) {
         lock(&self.back).fell(a_start, now);
     }
 
-    fn rose(&self, restart: Option<(RestartCause, Instant)>) -> (Option<Outage>, bool) {
+    fn rose(&self, restart: Option<RestartCause>, now: TreeTime) -> (Option<Outage>, bool) {
         let mut back = lock(&self.back);
-        if let Some((cause, now)) = restart {
+        if let Some(cause) = restart {
             back.note_restart(cause, now);
         }
         let is_ready = back.status().ready;
         let fall = back.losses.as_mut().and_then(|losses| losses.fall.take());
         drop(back);
-        let outage = fall.map(|Fall { since, starts_failed }| {
-            let now = restart.map_or_else(Instant::now, |(_, now)| now);
-            Outage { time: now.saturating_duration_since(since), attempts: starts_failed.saturating_add(1) }
+        let outage = fall.map(|Fall { since, starts_failed }| Outage {
+            time: now.at.saturating_sub(since),
+            attempts: starts_failed.saturating_add(1),
         });
         (outage, is_ready)
     }

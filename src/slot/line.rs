@@ -217,10 +217,17 @@ pub(crate) struct Freed {
 }
 
 impl Freed {
+    #[inline]
     pub(crate) fn flush(&mut self) {
-        if !self.wakers.is_empty() {
-            self.wakers.drain(..).for_each(Waker::wake);
+        // There is seldom a line.
+        if !self.wakers.is_empty() || self.signals.is_some() {
+            self.wake();
         }
+    }
+
+    #[inline(never)]
+    fn wake(&mut self) {
+        self.wakers.drain(..).for_each(Waker::wake);
         if let Some(signals) = self.signals.take() {
             signals.wake();
         }
@@ -228,6 +235,7 @@ impl Freed {
 }
 
 impl Drop for Freed {
+    #[inline]
     fn drop(&mut self) {
         self.flush();
     }

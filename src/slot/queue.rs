@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use regrow_supervisors::{Completion, ExitKind};
 use tokio::time::Instant;
@@ -150,7 +151,8 @@ pub(crate) struct Measure {
 /// Failure that is not over yet.
 #[derive(Debug)]
 pub(crate) struct Fall {
-    pub(crate) since: Instant,
+    /// Its time on the tree's clock.
+    pub(crate) since: Duration,
     /// Number of starts that failed since then.
     pub(crate) starts_failed: u32,
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use regrow_supervisors::ExitKind;
 use tokio::time::Instant;
 
+use crate::base::time::TreeTime;
+
 /// Causes of an end, in the order of the counters.
 pub(crate) const CAUSES: [(ExitKind, &str); 6] = [
     (ExitKind::Normal, "normal"),
@@ -17,7 +19,16 @@ pub(crate) const CAUSES: [(ExitKind, &str); 6] = [
 
 /// Returns the place of a cause among the counters. The kinds that only rules name have none.
 fn place(cause: ExitKind) -> Option<usize> {
-    CAUSES.iter().position(|(kind, _)| *kind == cause)
+    Some(match cause {
+        ExitKind::Normal => 0,
+        ExitKind::Shutdown => 1,
+        ExitKind::Killed => 2,
+        ExitKind::Failed => 3,
+        ExitKind::Panicked => 4,
+        ExitKind::Hung => 5,
+        // Those of rules. The enum may grow.
+        _ => return None,
+    })
 }
 
 /// Returns the place of the cause of an end among the counters.
@@ -79,27 +90,31 @@ pub struct Restarts {
     pub last: Option<(RestartCause, Duration)>,
 }
 
-/// Restarts as the slot counts them.
+/// Restarts as the slot counts them. Times are those of the tree's clock.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) own: [u64; CAUSES.len()],
     pub(crate) taken_along: u64,
-    last: Option<(RestartCause, Instant)>,
+    last: Option<(RestartCause, Duration)>,
     windows: Option<Box<Windows>>,
 }
 
 impl Log {
-    pub(crate) fn note(&mut self, cause: RestartCause, now: Instant) {
+    pub(crate) fn note(&mut self, cause: RestartCause, now: TreeTime) {
         match cause {
             RestartCause::Own(kind) => self.own[place_of(kind)] += 1,
             RestartCause::TakenAlong => self.taken_along += 1,
         }
-        self.last = Some((cause, now));
-        self.windows.get_or_insert_with(|| Box::new(Windows::from(now))).note(now);
+        self.last = Some((cause, now.at));
+        match &mut self.windows {
+            Some(windows) => windows.note(now.at),
+            None => self.windows = Some(Windows::beginning(now)),
+        }
     }
 
     pub(crate) fn read(&self, now: Instant) -> Restarts {
         let by_cause = ByCause(self.own);
+        let now = self.windows.as_ref().map_or(Duration::ZERO, |it| now.saturating_duration_since(it.zero));
         let (last_minute, last_hour) = self.windows.as_ref().map_or((0, 0), |windows| windows.read(now));
         Restarts {
             total: by_cause.total() + self.taken_along,
@@ -107,7 +122,7 @@ impl Log {
             taken_along: self.taken_along,
             last_minute,
             last_hour,
-            last: self.last.map(|(cause, at)| (cause, now.saturating_duration_since(at))),
+            last: self.last.map(|(cause, at)| (cause, now.saturating_sub(at))),
         }
     }
 }
@@ -115,24 +130,29 @@ impl Log {
 /// Restarts of the last 60 s and 60 min.
 #[derive(Debug)]
 struct Windows {
-    since: Instant,
+    /// The moment at which the tree's clock was zero.
+    zero: Instant,
     seconds: Ring,
     minutes: Ring,
 }
 
 impl Windows {
-    fn from(now: Instant) -> Self {
-        Self { since: now, seconds: Ring::default(), minutes: Ring::default() }
+    /// Windows with one restart.
+    #[cold]
+    fn beginning(now: TreeTime) -> Box<Self> {
+        let mut windows = Box::new(Self { zero: now.zero, seconds: Ring::default(), minutes: Ring::default() });
+        windows.note(now.at);
+        windows
     }
 
-    fn note(&mut self, now: Instant) {
-        let second = now.saturating_duration_since(self.since).as_secs();
+    fn note(&mut self, now: Duration) {
+        let second = now.as_secs();
         self.seconds.note(second);
         self.minutes.note(second / 60);
     }
 
-    fn read(&self, now: Instant) -> (u64, u64) {
-        let second = now.saturating_duration_since(self.since).as_secs();
+    fn read(&self, now: Duration) -> (u64, u64) {
+        let second = now.as_secs();
         (self.seconds.sum(second), self.minutes.sum(second / 60))
     }
 }
@@ -155,12 +175,20 @@ impl Default for Ring {
 
 impl Ring {
     fn note(&mut self, span: u64) {
+        if span > self.newest {
+            self.pass_to(span);
+        }
+        let count = &mut self.counts[(self.newest % SPANS) as usize];
+        *count = count.saturating_add(1);
+    }
+
+    /// Begins the spans up to this one.
+    #[cold]
+    fn pass_to(&mut self, span: u64) {
         for passed in (self.newest + 1..=span).rev().take(self.counts.len()) {
             self.counts[(passed % SPANS) as usize] = 0;
         }
-        self.newest = self.newest.max(span);
-        let count = &mut self.counts[(self.newest % SPANS) as usize];
-        *count = count.saturating_add(1);
+        self.newest = span;
     }
 
     /// Returns the sum of the 60 spans up to this one.
@@ -179,12 +207,23 @@ mod tests {
         start + Duration::from_secs(secs)
     }
 
+    fn noted(start: Instant, secs: u64) -> TreeTime {
+        TreeTime { zero: start, at: Duration::from_secs(secs) }
+    }
+
+    #[test]
+    fn each_cause_has_the_place_that_its_word_has() {
+        for (number, (kind, word)) in CAUSES.into_iter().enumerate() {
+            assert_eq!((place(kind), kind.word()), (Some(number), word));
+        }
+    }
+
     #[test]
     fn restarts_leave_the_windows_as_time_passes() {
         let start = Instant::now();
         let mut log = Log::default();
-        log.note(RestartCause::Own(ExitKind::Panicked), start);
-        log.note(RestartCause::TakenAlong, after(start, 30));
+        log.note(RestartCause::Own(ExitKind::Panicked), noted(start, 0));
+        log.note(RestartCause::TakenAlong, noted(start, 30));
         let at = |secs| {
             let read = log.read(after(start, secs));
             (read.last_minute, read.last_hour)
@@ -205,10 +244,10 @@ mod tests {
         let start = Instant::now();
         let mut log = Log::default();
         for second in 0..200 {
-            log.note(RestartCause::TakenAlong, after(start, second));
+            log.note(RestartCause::TakenAlong, noted(start, second));
         }
         assert_eq!(log.read(after(start, 199)).last_minute, 60);
-        log.note(RestartCause::TakenAlong, after(start, 1_000_000));
+        log.note(RestartCause::TakenAlong, noted(start, 1_000_000));
         let read = log.read(after(start, 1_000_000));
         assert_eq!((read.last_minute, read.last_hour, read.total), (1, 1, 201));
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use regrow_supervisors::{Exit, Policy};
-use tokio::time::Instant;
 
+use crate::base::time::TreeTime;
 use crate::error::gave_up::GaveUp;
 use crate::slot::erased::{AnySlot, Control};
 use crate::slot::restarts::RestartCause;
@@ -326,10 +326,10 @@ impl ChildEntry {
 
     /// Counts a start that failed, and returns the latest generation. `fell`: the time, if the child is not up for this
     /// failure.
-    pub(crate) fn start_failed(&mut self, fell: Option<Instant>, now: impl FnOnce() -> Instant) -> u64 {
+    pub(crate) fn start_failed(&mut self, fell: Option<TreeTime>, now: TreeTime) -> u64 {
         let generation = self.generation();
         if let Some(cause) = self.take_restart(generation > 0) {
-            self.slot.note_restart(cause, now());
+            self.slot.note_restart(cause, now);
         }
         self.slot.note_no_start(true);
         if let Some(now) = fell {

@@ -7,12 +7,13 @@
 //! 3. The parent learns of the end exactly once, after every child is gone.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::ActorRef;
 use regrow_supervisors::{
-    Attempt, ByChild, ChildKey, ChildState, Completion, Exit, Machine, OrderId, Outlook, Panic, Prospect,
+    Attempt, ByChild, ChildKey, ChildState, Completion, Exit, KeyHasher, Machine, OrderId, Outlook, Panic, Prospect,
 };
 use tokio::task::AbortHandle;
 
@@ -58,7 +59,7 @@ pub(crate) struct Driver {
     /// The time at which the latest facts were taken.
     pub(super) now: Duration,
     /// Orders that wait for their answer.
-    pub(super) orders: HashMap<OrderId, Pending>,
+    pub(super) orders: HashMap<OrderId, Pending, BuildHasherDefault<KeyHasher>>,
     pub(super) orders_given: u64,
     /// The panic that has ended the driver: a bug of ours.
     pub(super) panic: Option<Panic>,
@@ -99,7 +100,7 @@ impl Driver {
             timer: None,
             spare: VecDeque::new(),
             now: Duration::ZERO,
-            orders: HashMap::new(),
+            orders: HashMap::default(),
             orders_given: 0,
             panic: None,
             is_charged: false,
@@ -220,8 +221,12 @@ impl Driver {
             Fact::Ended { attempt, exit } => {
                 self.tell_progress(attempt, now);
                 self.tell_crash(attempt, &exit, now);
+                let may_be_done = !exit.is_abnormal();
                 self.machine.handle_exit(attempt, self.shared.options_in_force.named(exit), now);
-                if let Some(completion) = self.machine.outlook(attempt.child()).and_then(|outlook| outlook.completion) {
+                if may_be_done
+                    && let Some(outlook) = self.machine.outlook(attempt.child())
+                    && let Some(completion) = outlook.completion
+                {
                     self.completed(attempt.child(), completion);
                 }
             }

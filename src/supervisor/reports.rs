@@ -55,7 +55,7 @@ impl Driver {
         entry.set_ticket(None);
         entry.has_failed = false;
         let mut is_unready = false;
-        let now = || self.shared.clock.moment(self.now);
+        let now = self.shared.clock.at(self.now);
         let mut generation = match fact {
             Fact::Started { generation, .. } => Some(*generation),
             _ => None,
@@ -67,10 +67,10 @@ impl Driver {
         if let EventKind::Started { info, outage } = &mut kind {
             entry.set_info(info.clone());
             entry.leave(&self.shared.unwell);
-            let restart = entry.take_restart(generation > Some(1)).map(|cause| (cause, now()));
+            let restart = entry.take_restart(generation > Some(1));
             // It may have been charged to the budget since the failure.
             self.is_charged |= restart.is_some();
-            let (over, is_ready) = entry.slot.rose(restart);
+            let (over, is_ready) = entry.slot.rose(restart, now);
             *outage = over;
             let says_so =
                 |spec: &ChildSpec| spec.own_policy().and_then(|policy| policy.readiness) == Some(Readiness::WhenSaid);
@@ -79,7 +79,7 @@ impl Driver {
         if let Some(exit) = exit {
             let is_start = matches!(fact, Fact::StartFailed { .. });
             is_as_ordered = entry.ends_as_ordered(exit);
-            let fell = (!is_as_ordered && (exit.is_abnormal() || is_start)).then(now);
+            let fell = (!is_as_ordered && (exit.is_abnormal() || is_start)).then_some(now);
             self.is_charged |= fell.is_some();
             // This comes before the slot of an older description is closed, whose life has ended.
             let latest = if is_start { entry.start_failed(fell, now) } else { entry.slot.note_end(exit.on(), fell) };
@@ -174,7 +174,7 @@ impl Driver {
                 services = names;
                 // A child that an order has parked did not fail.
                 if let Some(entry) = self.children.get(&child).filter(|_| reason.is_none()) {
-                    entry.slot.fell(false, self.shared.clock.moment(self.now));
+                    entry.slot.fell(false, self.shared.clock.at(self.now));
                 }
                 (child, EventKind::Parked { probe_in: until.map(|until| self.time_until(until)), reason })
             }

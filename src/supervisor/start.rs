@@ -142,7 +142,7 @@ impl Driver {
         entry.set_ticket(None);
         entry.enter(&self.shared.unwell);
         entry.ended(entry.verdict(Exit::Killed));
-        entry.slot.fell(false, self.shared.clock.moment(self.now));
+        entry.slot.fell(false, self.shared.clock.at(self.now));
         entry.set_gave_up(None);
         let (path, slot) = (&entry.path, &entry.slot);
         match entry.control.take() {

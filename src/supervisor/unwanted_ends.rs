@@ -78,7 +78,7 @@ impl Driver {
     /// Notes that this child ends for good. Its mailbox is closed later, by the action that follows.
     pub(super) fn note_given_up(&mut self, child: ChildKey, why: Arc<GaveUp>) {
         if let Some(entry) = self.children.get_mut(&child) {
-            entry.slot.fell(false, self.shared.clock.moment(self.now));
+            entry.slot.fell(false, self.shared.clock.at(self.now));
             entry.slot.complete(None);
             entry.set_given_up(Some(why));
         }
@@ -99,7 +99,7 @@ impl Driver {
         if self.parent.is_tree() {
             self.shared.ending.gave_up(why.clone());
         }
-        self.plan.slot.fell(false, self.shared.clock.moment(self.now));
+        self.plan.slot.fell(false, self.shared.clock.at(self.now));
         let about = About { path: &self.plan.path, slot: Some(&*self.plan.slot), now: self.now };
         self.shared.tell(about, || self.plan.slot.status().generation, EventKind::GaveUp { why: why.clone() });
         self.gave_up = Some(why);

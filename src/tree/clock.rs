@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::base::time::later;
+use crate::base::time::{TreeTime, later};
 
 /// The clock, with the time of the system at its zero.
 pub(crate) struct Clock(Instant, SystemTime);
@@ -22,6 +22,11 @@ impl Clock {
     /// The time of the system when this clock was zero.
     pub(crate) fn boot(&self) -> SystemTime {
         self.1
+    }
+
+    /// This time, with the zero of the clock.
+    pub(crate) fn at(&self, at: Duration) -> TreeTime {
+        TreeTime { zero: self.0, at }
     }
 
     /// The moment at which the machines will count this time.

@@ -5,8 +5,9 @@
 //!    path is found from there.
 //! 2. No list is empty.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use regrow_supervisors::ByName;
 
 use crate::base::thrift;
 use crate::tree::siblings::Siblings;
@@ -15,7 +16,7 @@ use crate::tree::templates::Naming;
 /// The lists, by the path above.
 #[derive(Default)]
 pub(super) struct Lists {
-    places: HashMap<Arc<str>, usize>,
+    places: ByName<usize>,
     lists: Vec<List>,
     /// Place of the list that was changed last. The next change is often of the same one.
     last: usize,
@@ -31,8 +32,17 @@ struct List {
     naming: Naming,
 }
 
+/// The place of a path among its siblings.
+#[derive(Clone, Copy)]
+pub(super) struct Home {
+    /// Length of the path above.
+    pub(super) end: usize,
+    /// Place of the list, if there is one.
+    list: Option<usize>,
+}
+
 /// Returns the length of the path above, if there is one.
-pub(super) fn above(path: &str) -> Option<usize> {
+fn above(path: &str) -> Option<usize> {
     // Names are short, and the last one is looked through.
     path.as_bytes().iter().rposition(|byte| *byte == b'/')
 }
@@ -58,27 +68,45 @@ impl Lists {
         if is_last { Some(self.last) } else { self.places.get(path).copied() }
     }
 
+    /// Returns the place of a path among its siblings. `None` for a root.
+    #[inline]
+    pub(super) fn home(&self, path: &str) -> Option<Home> {
+        let end = above(path)?;
+        Some(Home { end, list: self.place(&path[..end]) })
+    }
+
+    /// The rule by which the paths of a list are grouped, if there is one.
+    pub(super) fn naming_at(&self, home: Home) -> Option<Naming> {
+        Some(self.lists[home.list?].naming)
+    }
+
     /// The rule by which the paths below this one are grouped, if there are any.
     pub(super) fn naming_mut(&mut self, path: &str) -> Option<&mut Naming> {
         let place = self.place(path)?;
         Some(&mut self.lists[place].naming)
     }
 
-    /// Adds a path that is listed from now on. `naming` is for a list that is new for it.
-    pub(super) fn add(&mut self, path: &Arc<str>, mut naming: Naming, is_listed: impl Fn(&str) -> bool) {
+    /// Adds a path that is listed from now on. `home` is its place among its siblings, and `naming` is for a list that is
+    /// new for it.
+    pub(super) fn add(
+        &mut self,
+        path: &Arc<str>,
+        mut home: Option<Home>,
+        mut naming: Naming,
+        is_listed: impl Fn(&str) -> bool,
+    ) {
         // Invariant 1: if it has a list, it is in the list above.
         if self.unlisted > 0 && self.places.contains_key(path) {
             self.unlisted -= 1;
             return;
         }
         let mut path = path.clone();
-        while let Some(end) = above(&path) {
-            let up = &path[..end];
-            if let Some(place) = self.place(up) {
+        while let Some(Home { end, list }) = home {
+            if let Some(place) = list {
                 self.last = place;
                 return self.lists[place].paths.insert(path, end + 1);
             }
-            let up: Arc<str> = up.into();
+            let up: Arc<str> = path[..end].into();
             let mut paths = Siblings::default();
             paths.insert(path, end + 1);
             self.places.insert(up.clone(), self.lists.len());
@@ -88,6 +116,7 @@ impl Lists {
             }
             self.unlisted += 1;
             path = up;
+            home = self.home(&path);
             // Nothing says how what is above a path that is not listed is grouped.
             naming = Naming::Own;
         }

@@ -13,12 +13,13 @@
 //! 2. The order of locking is: the lists, then a shard, one shard at a time. A listed value is dropped under none of
 //!    these locks.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use regrow_supervisors::ByName;
 
 use crate::base::name::is_within;
 use crate::base::thrift;
-use crate::tree::lists::{Lists, above};
+use crate::tree::lists::Lists;
 use crate::tree::siblings::{self, Siblings};
 use crate::tree::templates::Naming;
 
@@ -34,7 +35,7 @@ pub(crate) struct Paths<T> {
 
 /// A shard on cache lines that it shares with no other.
 #[repr(align(128))]
-struct Shard<T>(RwLock<HashMap<Arc<str>, T>>);
+struct Shard<T>(RwLock<ByName<T>>);
 
 /// Groups of the listed values. It learns of each that is listed or removed, under the lock of the lists.
 pub(crate) trait Grouping<T> {
@@ -57,18 +58,18 @@ impl<T> Default for Paths<T> {
 }
 
 impl<T> Paths<T> {
-    fn shard(&self, path: &str) -> &RwLock<HashMap<Arc<str>, T>> {
+    fn shard(&self, path: &str) -> &RwLock<ByName<T>> {
         // The end of a path tells the children of a supervisor apart. It need not be spread well, for paths of one
         // shard share a lock and no more.
         let end = path.as_bytes().iter().rev().take(4).fold(0, |end, byte| end * 31 + usize::from(*byte));
         &self.shards[end % SHARDS].0
     }
 
-    fn read(&self, path: &str) -> RwLockReadGuard<'_, HashMap<Arc<str>, T>> {
+    fn read(&self, path: &str) -> RwLockReadGuard<'_, ByName<T>> {
         self.shard(path).read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, path: &str) -> RwLockWriteGuard<'_, HashMap<Arc<str>, T>> {
+    fn write(&self, path: &str) -> RwLockWriteGuard<'_, ByName<T>> {
         self.shard(path).write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,13 +101,14 @@ impl<T> Paths<T> {
         }
         let naming_of =
             |above: &str| self.read(above).get(above).map_or(Naming::Own, |listed| groups.naming(above, listed));
-        let naming = match above(path).map(|end| &path[..end]) {
+        let home = lists.home(path);
+        let naming = match home {
             None => Naming::Own,
-            Some(above) => lists.naming_mut(above).map_or_else(|| naming_of(above), |naming| *naming),
+            Some(home) => lists.naming_at(home).unwrap_or_else(|| naming_of(&path[..home.end])),
         };
         let before = self.put(path, what, naming, groups);
         if before.is_none() {
-            lists.add(path, naming, |path| self.contains(path));
+            lists.add(path, home, naming, |path| self.contains(path));
         }
         before
     }

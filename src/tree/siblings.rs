@@ -27,6 +27,8 @@ pub(super) struct Siblings {
     /// The blocks in order. Each split moves all blocks behind it, so their entries here are small.
     blocks: Vec<Bounded>,
     len: usize,
+    /// Block of the path that was added last. The next path often belongs to the same one.
+    latest: usize,
 }
 
 /// A block, and the begin of its bound.
@@ -70,6 +72,14 @@ fn order(a: (u64, &str), b: (u64, &str)) -> Ordering {
     }
 }
 
+impl Bounded {
+    /// Whether its bound is not greater than a path.
+    #[inline]
+    fn is_before(&self, key: (u64, &str)) -> bool {
+        order((self.begin, &self.block.bound), key) != Ordering::Greater
+    }
+}
+
 impl Sibling {
     fn key(&self) -> (u64, &str) {
         (self.begin, &self.path)
@@ -81,7 +91,8 @@ impl Siblings {
     pub(super) fn insert(&mut self, path: Arc<str>, name_at: usize) {
         let new = Sibling { begin: begin_of(&path.as_bytes()[name_at..]), path };
         self.len += 1;
-        let at = self.place(new.key());
+        let at = if self.is_place(self.latest, new.key()) { self.latest } else { self.place(new.key()) };
+        self.latest = at;
         let Some(Bounded { block, .. }) = self.blocks.get_mut(at) else {
             let block = Box::new(Block { bound: new.path.clone(), paths: vec![new] });
             return self.blocks.push(Bounded { begin: block.paths[0].begin, block });
@@ -122,9 +133,15 @@ impl Siblings {
     /// The block to which a path belongs.
     #[inline]
     fn place(&self, key: (u64, &str)) -> usize {
-        let is_behind = |bounded: &Bounded| order((bounded.begin, &bounded.block.bound), key) != Ordering::Greater;
         // Invariant 1: the bound of the first block is ignored.
-        self.blocks.get(1..).map_or(0, |blocks| blocks.partition_point(is_behind))
+        self.blocks.get(1..).map_or(0, |blocks| blocks.partition_point(|block| block.is_before(key)))
+    }
+
+    /// Whether a path belongs to this block.
+    #[inline]
+    fn is_place(&self, at: usize, key: (u64, &str)) -> bool {
+        let is_above = at == 0 || self.blocks.get(at).is_some_and(|block| block.is_before(key));
+        is_above && !self.blocks.get(at + 1).is_some_and(|next| next.is_before(key))
     }
 
     pub(super) fn len(&self) -> usize {

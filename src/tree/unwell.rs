@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::base::sync::lock;
 
+/// Rows that an empty table keeps, for the next child that ends and is soon up again.
+const ROOMY: usize = 64;
+
 /// The paths of children that are not up.
 #[derive(Default)]
 pub(crate) struct Unwell(Mutex<Table>);
@@ -62,12 +65,9 @@ impl Unwell {
         *row = Row::Free(table.free);
         table.free = Some(place);
         table.len -= 1;
-        if table.len == 0 {
-            // Few tables are longer than this but for a moment.
-            if table.rows.capacity() > 64 {
-                table.rows = Vec::new();
-            }
-            table.rows.clear();
+        // Few tables are longer than this but for a moment.
+        if table.len == 0 && table.rows.capacity() > ROOMY {
+            table.rows = Vec::new();
             table.free = None;
         }
     }

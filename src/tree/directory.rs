@@ -25,6 +25,9 @@ use crate::tree::templates::{Reading, TemplateId, Templates};
 /// In a directory of more paths than this, errors suggest no similar name.
 const SIMILAR_MAX: usize = 10_000;
 
+/// Number of children that a walk reads in one hold of the lock: a fraction of a millisecond.
+pub(crate) const SLICE: usize = 256;
+
 /// The kind of a child in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -261,9 +264,22 @@ impl Directory {
         drop(gone);
     }
 
-    /// Returns all children, in no order, and a reader of the totals of those that have left by that moment.
+    /// Returns all children, and a reader of the totals of those that have left. Each slot that was there at the begin is
+    /// in exactly one of both. The children are taken in slices, so that no start waits for long.
     pub(crate) fn read(&self) -> (Vec<(Arc<str>, Listed)>, Reading<'_>) {
-        self.paths.all_with(|path, listed| (path.clone(), listed.clone()), || self.templates.begin_to_read())
+        let mut reading = self.paths.while_unchanged(|| self.templates.begin_to_read());
+        let mut listed = Vec::new();
+        for root in self.paths.roots() {
+            let mut last: Option<Arc<str>> = None;
+            loop {
+                let slice = self.paths.page(&root, last.as_deref(), SLICE);
+                let Some((path, _)) = slice.last() else { break };
+                last = Some(path.clone());
+                listed.extend(slice);
+            }
+        }
+        reading.complete(&mut listed);
+        (listed, reading)
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Listed> {
@@ -280,6 +296,22 @@ impl Directory {
     #[allow(dead_code, reason = "only the admin source reads pages, and it is a feature")]
     pub(crate) fn page(&self, top: &str, after: Option<&str>, max: usize) -> Vec<(Arc<str>, Listed)> {
         self.paths.page(top, after, max)
+    }
+
+    /// Does what [`page`](Self::page) does, and leaves out what is below a child that `is_entered` refuses.
+    pub(crate) fn page_within(
+        &self,
+        top: &str,
+        after: Option<&str>,
+        max: usize,
+        is_entered: impl Fn(&str, &Listed) -> bool,
+    ) -> Vec<(Arc<str>, Listed)> {
+        self.paths.page_within(top, after, max, is_entered)
+    }
+
+    /// The listed paths without one above them: that of the root.
+    pub(crate) fn roots(&self) -> Vec<Arc<str>> {
+        self.paths.roots()
     }
 
     /// Number of children.

@@ -4,6 +4,7 @@
 //! 1. Each listed path is in the list of the path above it, and so is each path that has a list. So everything below a
 //!    path is found from there.
 //! 2. No list is empty.
+//! 3. Each list counts those of its paths that have a list themselves. A walk looks for lists below these paths only.
 
 use std::sync::Arc;
 
@@ -22,14 +23,30 @@ pub(super) struct Lists {
     last: usize,
     /// Number of paths that have a list and are not listed. There are few, and not for long.
     unlisted: usize,
+    /// The listed paths without one above them: that of the root.
+    roots: Vec<Arc<str>>,
 }
 
 /// List of the paths one level below a path.
-struct List {
+pub(super) struct List {
     above: Arc<str>,
     paths: Siblings,
+    /// Number of the paths that have a list (invariant 3).
+    parents: usize,
     /// Rule by which these paths are grouped.
     naming: Naming,
+}
+
+impl List {
+    /// The paths.
+    pub(super) fn paths(&self) -> &Siblings {
+        &self.paths
+    }
+
+    /// Whether there may be paths below one of these.
+    pub(super) fn has_parents(&self) -> bool {
+        self.parents > 0
+    }
 }
 
 /// The place of a path among its siblings.
@@ -49,8 +66,8 @@ fn above(path: &str) -> Option<usize> {
 
 impl Lists {
     /// The paths one level below this one, if there are any.
-    pub(super) fn get(&self, path: &str) -> Option<&Siblings> {
-        self.places.get(path).map(|place| &self.lists[*place].paths)
+    pub(super) fn get(&self, path: &str) -> Option<&List> {
+        self.places.get(path).map(|place| &self.lists[*place])
     }
 
     /// The paths that have paths below them, in no order.
@@ -61,6 +78,11 @@ impl Lists {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty() && self.lists.is_empty() && self.unlisted == 0
+    }
+
+    /// The listed paths without one above them. A tree has one.
+    pub(super) fn roots(&self) -> &[Arc<str>] {
+        &self.roots
     }
 
     fn place(&self, path: &str) -> Option<usize> {
@@ -95,24 +117,32 @@ impl Lists {
         mut naming: Naming,
         is_listed: impl Fn(&str) -> bool,
     ) {
+        if home.is_none() {
+            self.roots.push(path.clone());
+        }
         // Invariant 1: if it has a list, it is in the list above.
         if self.unlisted > 0 && self.places.contains_key(path) {
             self.unlisted -= 1;
             return;
         }
         let mut path = path.clone();
+        // What is added in the first round has no list, and each path above it gets one.
+        let mut is_parent = false;
         while let Some(Home { end, list }) = home {
             if let Some(place) = list {
                 self.last = place;
-                return self.lists[place].paths.insert(path, end + 1);
+                let list = &mut self.lists[place];
+                list.parents += usize::from(is_parent);
+                return list.paths.insert(path, end + 1);
             }
             let up: Arc<str> = path[..end].into();
             let mut paths = Siblings::default();
             paths.insert(path, end + 1);
             self.places.insert(up.clone(), self.lists.len());
-            self.lists.push(List { above: up.clone(), paths, naming });
+            self.lists.push(List { above: up.clone(), paths, parents: usize::from(is_parent), naming });
+            is_parent = true;
             if is_listed(&up) {
-                return;
+                return self.count_parent(&up, |parents| parents + 1);
             }
             self.unlisted += 1;
             path = up;
@@ -125,27 +155,47 @@ impl Lists {
     /// Removes a path that is not listed any more. Paths above it leave with it if they are not listed either, and have
     /// nothing below them now.
     pub(super) fn remove(&mut self, path: &Arc<str>, is_listed: impl Fn(&str) -> bool) {
+        self.roots.retain(|root| root != path);
         if self.places.contains_key(path) {
             self.unlisted += 1;
             return;
         }
         let mut path = path.clone();
+        // What is removed in the first round has no list, and each path above it has just lost its own.
+        let mut was_parent = false;
         while let Some(end) = above(&path)
             && let Some(place) = self.place(&path[..end])
         {
             self.last = place;
-            let siblings = &mut self.lists[place].paths;
-            siblings.remove(&path, end + 1);
-            if !siblings.is_empty() {
+            let list = &mut self.lists[place];
+            list.parents -= usize::from(was_parent);
+            list.paths.remove(&path, end + 1);
+            if !list.paths.is_empty() {
                 return;
             }
             let up = self.end(place);
+            was_parent = true;
             if is_listed(&up) {
-                return;
+                return self.count_parent(&up, |parents| parents - 1);
             }
             self.unlisted -= 1;
             path = up;
         }
+    }
+
+    /// Changes the number of parents in the list above a path, which stays there (invariant 3).
+    fn count_parent(&mut self, path: &str, change: impl FnOnce(usize) -> usize) {
+        if let Some(Home { list: Some(place), .. }) = self.home(path) {
+            let parents = &mut self.lists[place].parents;
+            *parents = change(*parents);
+        }
+    }
+
+    /// Whether each list counts the parents among its paths.
+    #[cfg(test)]
+    pub(super) fn are_counted(&self) -> bool {
+        let is_counted = |list: &List| list.parents == list.paths.all().filter(|path| self.get(path).is_some()).count();
+        self.lists.iter().all(is_counted)
     }
 
     /// Removes a list, and returns the path that had it.

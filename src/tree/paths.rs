@@ -12,6 +12,8 @@
 //! 1. Every listed path is in the list of the path above it, so that it is found from there.
 //! 2. The order of locking is: the lists, then a shard, one shard at a time. A listed value is dropped under none of
 //!    these locks.
+//! 3. A walk holds the lists and all shards. That blocks no more than the lists alone would: a shard changes only
+//!    under the lock of the lists, but for its [room](Paths::reserve).
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -19,8 +21,8 @@ use regrow_supervisors::ByName;
 
 use crate::base::name::is_within;
 use crate::base::thrift;
-use crate::tree::lists::Lists;
-use crate::tree::siblings::{self, Siblings};
+use crate::tree::lists::{List, Lists};
+use crate::tree::siblings;
 use crate::tree::templates::Naming;
 
 /// Number of shards: a power of two.
@@ -59,10 +61,7 @@ impl<T> Default for Paths<T> {
 
 impl<T> Paths<T> {
     fn shard(&self, path: &str) -> &RwLock<ByName<T>> {
-        // The end of a path tells the children of a supervisor apart. It need not be spread well, for paths of one
-        // shard share a lock and no more.
-        let end = path.as_bytes().iter().rev().take(4).fold(0, |end, byte| end * 31 + usize::from(*byte));
-        &self.shards[end % SHARDS].0
+        &self.shards[shard_of(path)].0
     }
 
     fn read(&self, path: &str) -> RwLockReadGuard<'_, ByName<T>> {
@@ -79,6 +78,11 @@ impl<T> Paths<T> {
 
     fn lists_to_change(&self) -> RwLockWriteGuard<'_, Lists> {
         self.lists.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks all shards for a walk, which holds the lists (invariant 3).
+    fn all_shards(&self) -> AllShards<'_, T> {
+        AllShards(self.shards.each_ref().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Makes room for this many more paths.
@@ -156,8 +160,19 @@ impl<T> Paths<T> {
     /// The paths one level below this one, in order.
     pub(crate) fn just_below(&self, path: &str, max: usize) -> Option<Vec<Arc<str>>> {
         let lists = self.lists();
-        let Some(below) = lists.get(path) else { return Some(Vec::new()) };
+        let Some(below) = lists.get(path).map(List::paths) else { return Some(Vec::new()) };
         (below.len() <= max).then(|| below.iter().filter(|path| self.contains(path)).cloned().collect())
+    }
+
+    /// The listed paths without one above them. A tree has one.
+    pub(crate) fn roots(&self) -> Vec<Arc<str>> {
+        self.lists().roots().to_vec()
+    }
+
+    /// Calls `look` in a hold of the lists: no path is listed or removed meanwhile.
+    pub(crate) fn while_unchanged<R>(&self, look: impl FnOnce() -> R) -> R {
+        let _lists = self.lists();
+        look()
     }
 
     /// The first path that ends with `path`, below some other one.
@@ -181,26 +196,16 @@ impl<T: Clone> Paths<T> {
         self.read(path).get_key_value(path).map(|(path, what)| (path.clone(), what.clone()))
     }
 
-    /// Returns all values, in no order.
-    pub(crate) fn all<R>(&self, take: impl FnMut(&Arc<str>, &T) -> R) -> Vec<R> {
-        self.all_with(take, || ()).0
-    }
-
-    /// Returns all values, and what `also` returns in the same hold of the lock of the lists.
-    pub(crate) fn all_with<R, A>(
-        &self,
-        mut take: impl FnMut(&Arc<str>, &T) -> R,
-        also: impl FnOnce() -> A,
-    ) -> (Vec<R>, A) {
+    /// Returns all values, in no order, as of one moment.
+    pub(crate) fn all<R>(&self, mut take: impl FnMut(&Arc<str>, &T) -> R) -> Vec<R> {
         let lists = self.lists();
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.0.read().unwrap_or_else(PoisonError::into_inner);
             all.extend(shard.iter().map(|(path, what)| take(path, what)));
         }
-        let also = also();
         drop(lists);
-        (all, also)
+        all
     }
 
     /// Returns what `pick` takes of the values, in no order. They are seen at different moments: only one shard is locked
@@ -217,16 +222,19 @@ impl<T: Clone> Paths<T> {
     /// Returns the values at `path` and below it, leaves first.
     pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, T)> {
         let lists = self.lists();
-        let mut found = Vec::from_iter(self.get_listed(path));
+        let shards = self.all_shards();
+        let mut found = Vec::from_iter(shards.get_listed(path));
         let mut left = Vec::from_iter(lists.get(path));
-        while let Some(siblings) = left.pop() {
-            for path in siblings.all() {
-                found.extend(self.get_listed(path));
-                // None for a leaf, which is most of them.
-                left.extend(lists.get(path));
+        while let Some(list) = left.pop() {
+            for path in list.paths().all() {
+                found.extend(shards.get_listed(path));
+                // Most lists are of leaves, and the others are of leaves for the most part.
+                if list.has_parents() {
+                    left.extend(lists.get(path));
+                }
             }
         }
-        drop(lists);
+        drop((shards, lists));
         found.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
         found
     }
@@ -237,24 +245,41 @@ impl<T: Clone> Paths<T> {
     /// The lock of the lists is held meanwhile, so `max` is to be small. A reader of a long list asks again, from the
     /// last path that it got: what is listed all the time is returned exactly once.
     pub(crate) fn page(&self, top: &str, after: Option<&str>, max: usize) -> Vec<(Arc<str>, T)> {
+        self.page_within(top, after, max, |_, _| true)
+    }
+
+    /// Does what [`page`](Self::page) does, and leaves out what is below a path that `is_entered` refuses. That costs no
+    /// time, however much it is.
+    pub(crate) fn page_within(
+        &self,
+        top: &str,
+        after: Option<&str>,
+        max: usize,
+        is_entered: impl Fn(&str, &T) -> bool,
+    ) -> Vec<(Arc<str>, T)> {
         let mut page = Vec::with_capacity(max);
         let lists = self.lists();
+        let shards = self.all_shards();
         let mut levels = match after {
             None => {
-                page.extend(self.get_listed(top).filter(|_| max > 0));
-                Vec::from_iter(lists.get(top).map(Siblings::iter))
+                page.extend(shards.get_listed(top).filter(|_| max > 0));
+                Vec::from_iter(lists.get(top).filter(|_| shards.is_entered(top, &is_entered)).map(Level::all))
             }
-            Some(after) => levels_behind(&lists, top, after),
+            Some(after) => levels_behind(&lists, top, after, |path| shards.is_entered(path, &is_entered)),
         };
         while page.len() < max
             && let Some(level) = levels.last_mut()
         {
-            match level.next() {
+            match level.paths.next() {
                 None => drop(levels.pop()),
                 Some(path) => {
-                    page.extend(self.get_listed(path));
-                    // None for a leaf, which is most of them.
-                    levels.extend(lists.get(path).map(Siblings::iter));
+                    page.extend(shards.get_listed(path));
+                    // Most lists are of leaves, and the others are of leaves for the most part.
+                    if level.has_parents
+                        && let Some(list) = lists.get(path).filter(|_| shards.is_entered(path, &is_entered))
+                    {
+                        levels.push(Level::all(list));
+                    }
                 }
             }
         }
@@ -262,8 +287,46 @@ impl<T: Clone> Paths<T> {
     }
 }
 
+/// Number of the shard that has a path.
+fn shard_of(path: &str) -> usize {
+    // The end of a path tells the children of a supervisor apart. It need not be spread well, for paths of one shard
+    // share a lock and no more.
+    let end = path.as_bytes().iter().rev().take(4).fold(0, |end, byte| end * 31 + usize::from(*byte));
+    end % SHARDS
+}
+
+/// The shards, for one walk.
+struct AllShards<'a, T>([RwLockReadGuard<'a, ByName<T>>; SHARDS]);
+
+impl<T: Clone> AllShards<'_, T> {
+    fn get_listed(&self, path: &str) -> Option<(Arc<str>, T)> {
+        self.0[shard_of(path)].get_key_value(path).map(|(path, what)| (path.clone(), what.clone()))
+    }
+
+    /// Whether a walk goes below this path. It does so below one that is not listed.
+    fn is_entered(&self, path: &str, is_entered: impl Fn(&str, &T) -> bool) -> bool {
+        self.0[shard_of(path)].get(path).is_none_or(|what| is_entered(path, what))
+    }
+}
+
+/// A level of a walk.
+struct Level<'a> {
+    paths: siblings::Iter<'a>,
+    has_parents: bool,
+}
+
+impl<'a> Level<'a> {
+    fn all(list: &'a List) -> Self {
+        Self { paths: list.paths().iter(), has_parents: list.has_parents() }
+    }
+
+    fn after(list: &'a List, path: &str) -> Self {
+        Self { paths: list.paths().after(path), has_parents: list.has_parents() }
+    }
+}
+
 /// Returns, for each level from that below `top` on, what comes behind `after`.
-fn levels_behind<'a>(lists: &'a Lists, top: &str, after: &str) -> Vec<siblings::Iter<'a>> {
+fn levels_behind<'a>(lists: &'a Lists, top: &str, after: &str, is_entered: impl Fn(&str) -> bool) -> Vec<Level<'a>> {
     let mut levels = Vec::new();
     if !is_within(after, top) {
         return levels;
@@ -271,13 +334,13 @@ fn levels_behind<'a>(lists: &'a Lists, top: &str, after: &str) -> Vec<siblings::
     let mut upper = top;
     for (end, _) in after[top.len()..].match_indices('/').skip(1) {
         let path = &after[..top.len() + end];
-        levels.extend(lists.get(upper).map(|siblings| siblings.after(path)));
+        levels.extend(lists.get(upper).map(|list| Level::after(list, path)));
         upper = path;
     }
     if after != top {
-        levels.extend(lists.get(upper).map(|siblings| siblings.after(after)));
+        levels.extend(lists.get(upper).map(|list| Level::after(list, after)));
     }
-    levels.extend(lists.get(after).map(Siblings::iter));
+    levels.extend(lists.get(after).filter(|_| is_entered(after)).map(Level::all));
     levels
 }
 
@@ -414,6 +477,35 @@ mod tests {
         assert_eq!(paths.page("app", None, 0), []);
     }
 
+    #[test]
+    fn a_page_leaves_out_what_is_below_a_path_that_is_not_entered() {
+        let paths = Paths::default();
+        let listed = ["app", "app/a", "app/a/x", "app/a/x/y", "app/b", "app/b/x", "app/c"];
+        listed.iter().for_each(|path| insert(&paths, path));
+        for (refused, wanted) in [
+            ("app/a", &["app", "app/a", "app/b", "app/b/x", "app/c"][..]),
+            ("app/a/x", &["app", "app/a", "app/a/x", "app/b", "app/b/x", "app/c"]),
+            ("app", &["app"]),
+            ("app/c", &listed),
+        ] {
+            for max in 1..=listed.len() {
+                let mut all: Vec<Arc<str>> = Vec::new();
+                loop {
+                    let page =
+                        paths.page_within("app", all.last().map(|path| &**path), max, |path, ()| path != refused);
+                    if page.is_empty() {
+                        break;
+                    }
+                    all.extend(page.into_iter().map(|(path, ())| path));
+                }
+                assert_eq!(all.iter().map(|path| &**path).collect::<Vec<_>>(), wanted, "{refused} {max}");
+            }
+        }
+        assert_eq!(paths.roots(), ["app".into()]);
+        remove(&paths, "app");
+        assert_eq!(paths.roots(), []);
+    }
+
     // Children come and go between two slices. What is there all the time comes exactly once, and all comes in order.
     #[test]
     fn a_reader_of_slices_misses_nothing_that_stays_and_sees_nothing_twice() {
@@ -437,7 +529,10 @@ mod tests {
                 model.clone()
             };
             let mut before = Default::default();
-            (0..60).for_each(|_| before = change(&paths, &mut rng, &mut Vec::new()));
+            for _ in 0..60 {
+                before = change(&paths, &mut rng, &mut Vec::new());
+                assert!(paths.lists().are_counted(), "seed {seed}");
+            }
             assert_eq!(all_of(&paths, "app", 3), in_order(before.clone()), "seed {seed}");
             let mut under_app = under(&paths, "app");
             under_app.reverse();

@@ -10,15 +10,16 @@
 //! Invariants:
 //! 1. A slot is either listed, or leaves, or is part of the totals. It changes from the first to the second under the
 //!    lock of the directory's lists, and from the second to the third under the lock of the state.
-//! 2. While a reader adds up, no slot becomes part of the totals and none is taken out. So a reader that has taken the
-//!    listed slots, those that leave, and what is to be taken out, in one hold of both locks, counts each slot once. Its
-//!    sums never fall from one read to the next.
+//! 2. While a reader adds up, no slot becomes part of the totals and none is taken out. A slot that was listed when the
+//!    reader began is found in the directory, where its path does not change, or among those that have left or come back
+//!    since. A slot that was part of the totals then, and is found listed, is known by what is to be taken out. So a reader
+//!    takes the listed slots in slices, counts each slot once, and its sums never fall from one read to the next.
 //! 3. A slot is taken out of the totals before it is opened again. Later counts are not part of what is taken out.
 //! 4. Order of locking: the lists of the directory, the state, a slot. No slot is dropped under the lock of the state.
 //!
 //! Memory is bounded by [`TEMPLATES_MAX`] totals, and by the removed services that still have a message in hand.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use crate::base::sync::lock;
@@ -74,8 +75,19 @@ struct State {
     all: Vec<Template>,
     leaving: VecDeque<Leaving>,
     /// Counters of slots that are listed again. They are taken out of the totals when no reader is at work.
-    owed: Vec<(TemplateId, Tally)>,
+    owed: Vec<Owed>,
     readers: usize,
+    /// Slots that had left, and are listed again, since the first of the readers began.
+    readmitted: Vec<Leaving>,
+}
+
+/// Counters of a slot that are to be taken out of the totals. The slot is there until then: it is listed, or leaves.
+#[derive(Clone)]
+struct Owed {
+    template: TemplateId,
+    tally: Tally,
+    /// Address of the slot.
+    slot: usize,
 }
 
 #[derive(Clone)]
@@ -137,14 +149,14 @@ impl State {
         let template = TemplateId(template.into());
         slot.set_standing(Standing::Returning);
         self.leaving.push_back(Leaving { template, slot: slot.clone() });
-        self.owed.push((template, slot.look().tally.for_good()));
+        self.owed.push(Owed { template, tally: slot.look().tally.for_good(), slot: address(slot) });
         self.pay();
     }
 
     /// Takes out what is owed, if no reader is at work.
     fn pay(&mut self) {
         if self.readers == 0 {
-            for (template, tally) in std::mem::take(&mut self.owed) {
+            for Owed { template, tally, slot: _ } in std::mem::take(&mut self.owed) {
                 self.template(template).ended.subtract(&tally);
             }
         }
@@ -204,23 +216,50 @@ impl Templates {
             state.take_out(slot);
             slot.set_standing(Standing::Listed);
             let place = state.leaving.iter().rposition(|leaving| Arc::ptr_eq(&leaving.slot, slot));
-            place.and_then(|place| state.leaving.swap_remove_back(place))
+            let left = place.and_then(|place| state.leaving.swap_remove_back(place));
+            // Invariant 2: the readers may have passed its path.
+            if state.readers > 0 {
+                state.readmitted.extend(left.clone());
+            }
+            left
         };
     }
+}
+
+fn address(slot: &Arc<dyn AnySlot>) -> usize {
+    Arc::as_ptr(slot).addr()
 }
 
 /// Reader of the totals (invariant 2).
 pub(crate) struct Reading<'a> {
     templates: &'a Templates,
     leaving: Vec<Leaving>,
-    owed: Vec<(TemplateId, Tally)>,
+    owed: Vec<Owed>,
 }
 
 impl Reading<'_> {
+    /// Makes the slots of slices and those that leave disjoint, and complete: see invariant 2.
+    pub(crate) fn complete(&mut self, listed: &mut Vec<(Arc<str>, Listed)>) {
+        let (late, returned) = {
+            let state = lock(&self.templates.0);
+            let late: Vec<_> = state.leaving.iter().chain(&state.readmitted).cloned().collect();
+            let returned: Vec<_> = state.owed.iter().skip(self.owed.len()).map(|owed| owed.slot).collect();
+            (late, returned)
+        };
+        // Nothing has left or come back, as a rule.
+        if late.is_empty() && returned.is_empty() {
+            return;
+        }
+        let before = self.leaving.iter().map(|leaving| address(&leaving.slot));
+        let mut counted: HashSet<usize> = before.chain(returned).collect();
+        listed.retain(|(_, listed)| counted.insert(address(&listed.slot)));
+        self.leaving.extend(late.into_iter().filter(|leaving| counted.insert(address(&leaving.slot))));
+    }
+
     /// Calls `with` for each template that has totals, with its number, kind and totals. Slots that leave are included.
     pub(crate) fn totals(&self, mut with: impl FnMut(TemplateId, &Arc<str>, ChildKind, &Tally)) {
         let mut all = lock(&self.templates.0).all.clone();
-        for (template, tally) in &self.owed {
+        for Owed { template, tally, slot: _ } in &self.owed {
             all[template.0 as usize - 1].ended.subtract(tally);
         }
         for (place, template) in (1..).zip(&all) {
@@ -238,6 +277,9 @@ impl Drop for Reading<'_> {
         let mut settled = Vec::new();
         let mut state = lock(&self.templates.0);
         state.readers -= 1;
+        if state.readers == 0 {
+            settled.append(&mut state.readmitted);
+        }
         state.pay();
         for place in (0..state.leaving.len()).rev() {
             settled.extend(state.settle(place));
@@ -438,6 +480,49 @@ mod tests {
         assert_eq!(sum(&directory).0, 2, "a reader sees it before it is listed");
         list(&directory, "app", &child, ChildKind::Service);
         assert_eq!((sum(&directory).0, child.standing()), (2, Standing::Listed));
+    }
+
+    // A reader takes slices, and each of these slots moves between two of them. `path` is passed before the move, or after.
+    #[test]
+    fn a_slot_that_moves_between_two_slices_is_counted_once() {
+        type Move = fn(&Directory, &Arc<dyn AnySlot>);
+        let leave: Move = |directory, child| directory.remove("app", child);
+        let come: Move = |directory, child| list(directory, "app", child, ChildKind::Service);
+        let leave_and_come: Move = |directory, child| {
+            directory.remove("app", child);
+            list(directory, "app", child, ChildKind::Service);
+        };
+        let come_and_leave: Move = |directory, child| {
+            list(directory, "app", child, ChildKind::Service);
+            directory.remove("app", child);
+        };
+        for (number, (was_listed, step)) in
+            [(true, leave), (true, leave_and_come), (false, come), (false, come_and_leave)].into_iter().enumerate()
+        {
+            for (is_seen_before, is_seen_after) in [(true, false), (false, true)] {
+                for holds_on in [false, true] {
+                    let directory = Directory::default();
+                    let slot = Slot::<u8>::new(Settings::default());
+                    let (child, life) = (slot.clone() as Arc<dyn AnySlot>, signals(&slot));
+                    list(&directory, "app", &child, ChildKind::Service);
+                    slot.push(1, crate::slot::IfFull::Refuse);
+                    // Its counters become part of the totals when no incarnation is left.
+                    assert!(!holds_on || slot.claim(&life));
+                    if !was_listed {
+                        directory.remove("app", &child);
+                    }
+                    let mut reading = directory.templates.begin_to_read();
+                    let seen = |is_seen: bool| directory.get("app").filter(|_| is_seen).map(|it| ("app".into(), it));
+                    let mut listed = Vec::from_iter(seen(is_seen_before));
+                    step(&directory, &child);
+                    listed.extend(seen(is_seen_after));
+                    reading.complete(&mut listed);
+                    assert_eq!(total(&listed, &reading), 1, "{number} {is_seen_before} {holds_on}");
+                    drop(reading);
+                    assert_eq!(sum(&directory).0, 1);
+                }
+            }
+        }
     }
 
     // Found by reading: a start that was under way when the path left came up after the counters were taken over.

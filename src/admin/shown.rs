@@ -71,7 +71,7 @@ impl Shown {
         Some(End { reason, at_ms, is_failure })
     }
 
-    /// Returns it as the greeting shows it. It looks at every child, for the required ones that are not ready.
+    /// Returns it as the greeting shows it. It looks at the required children, for those that are not ready.
     pub(crate) fn greeted(&self) -> Greeted {
         // The health comes first: what it calls ready was not over.
         let health = self.health.health();

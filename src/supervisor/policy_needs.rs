@@ -22,7 +22,9 @@ impl Driver {
             Some(Health::Optional) => None,
             None => self.usual_counts(entry.kind),
         };
-        if entry.slot.set_counts(counts) {
+        let is_changed = entry.slot.set_counts(counts);
+        self.shared.required.say(&entry.path, counts == Some(Counts::BySaying));
+        if is_changed {
             self.shared.required.wake();
         }
         // Set even if the child depends on nothing any more, which clears what was there.

@@ -1,6 +1,5 @@
 //! Readiness of a tree: the required children, those that are not ready, and why.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,37 +10,47 @@ use regrow_supervisors::ChildState;
 use crate::error::refusal::Refusal;
 use crate::handle::Handle;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
-use crate::tree::directory::Listed;
+use crate::tree::directory::{ChildKind, Listed, SLICE};
 use crate::tree::paths::path_of;
 use crate::tree::shared::Shared;
 use crate::tree::why::Why;
 use crate::tree::{Directory, Tree};
 
 impl Shared {
-    /// The required children. Settings that a child inherits from its supervisor are read each time, as they may have
-    /// changed.
-    fn required(&self) -> Vec<(Arc<str>, Listed)> {
-        // Most children of a large tree do not count, and are not copied.
-        let counting =
-            self.directory.picked(|path, listed| Some((path.clone(), (listed.slot.counts()?, listed.clone()))));
-        let all = BTreeMap::from_iter(counting);
-        let counts = |path: &str| {
-            let mut path = path;
-            loop {
-                match all.get(path) {
-                    None => return false,
-                    Some((Counts::BySaying, _)) => return true,
-                    Some((Counts::WithItsSupervisor, _)) => {}
-                }
-                match path.rsplit_once('/') {
-                    Some((above, _)) if above.contains('/') => path = above,
-                    // The root is required.
-                    Some(_) | None => return true,
-                }
-            }
+    /// The required children, in the order of their paths. Settings that a child inherits from its supervisor are read
+    /// each time, as they may have changed.
+    ///
+    /// The children of dynamic supervisors, of which there may be very many, are not looked at: those that count say so
+    /// themselves, and are known.
+    pub(super) fn required(&self) -> Vec<(Arc<str>, Listed)> {
+        let said = self.required.said().into_iter().filter_map(|path| {
+            let listed = self.directory.get(&path)?;
+            (listed.slot.counts() == Some(Counts::BySaying)).then_some((path, listed))
+        });
+        let mut all = Vec::from_iter(said);
+        let tops: Vec<_> = self.directory.roots().into_iter().chain(all.iter().map(|(path, _)| path.clone())).collect();
+        tops.iter().for_each(|top| self.required_below(top, &mut all));
+        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        all.dedup_by(|(a, _), (b, _)| a == b);
+        all
+    }
+
+    /// Adds what counts below a supervisor that counts.
+    fn required_below(&self, top: &str, all: &mut Vec<(Arc<str>, Listed)>) {
+        let counts = |listed: &Listed| listed.kind != ChildKind::Dynamic && listed.slot.counts().is_some();
+        // The root counts, and says nothing.
+        let is_root = !top.contains('/');
+        let is_entered = |path: &str, listed: &Listed| match is_root && path == top {
+            true => listed.kind != ChildKind::Dynamic,
+            false => counts(listed),
         };
-        let counting = all.iter().filter(|(path, _)| counts(path));
-        counting.map(|(path, (_, listed))| (path.clone(), listed.clone())).collect()
+        let mut last: Option<Arc<str>> = None;
+        loop {
+            let slice = self.directory.page_within(top, last.as_deref(), SLICE, is_entered);
+            let Some((path, _)) = slice.last() else { return };
+            last = Some(path.clone());
+            all.extend(slice.into_iter().filter(|(path, listed)| **path != *top && listed.slot.counts().is_some()));
+        }
     }
 
     /// The required children that are not ready. A child that ended as it should, or is not wanted, is not missing.

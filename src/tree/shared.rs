@@ -24,7 +24,7 @@ use crate::slot::dead_letter::{DeadReason, Notice, Wanted};
 use crate::slot::erased::{AnySlot, Control, SlotTree};
 use crate::slot::fact::Fact;
 use crate::slot::signals::Signals;
-use crate::slot::status::ServiceState;
+use crate::slot::status::{self, ServiceState};
 use crate::tree::clock::Clock;
 use crate::tree::counts::Counts;
 use crate::tree::dead_letters::Queue;
@@ -111,6 +111,7 @@ impl Shared {
             self.required.wake();
         }
         for (below, listed) in &closed {
+            self.forget_required(below);
             if !(is_told && **below == *path) {
                 self.note_lost(below, &*listed.slot);
             }
@@ -124,6 +125,7 @@ impl Shared {
     pub(crate) fn forget_slot(&self, path: &Arc<str>, slot: &Arc<dyn AnySlot>) {
         self.forget_said(path);
         self.directory.remove(path, slot);
+        self.forget_required(path);
         self.note_lost(path, &**slot);
         if slot.counts().is_some() {
             self.required.wake();
@@ -136,6 +138,12 @@ impl Shared {
         for (below, listed) in self.directory.under(path).into_iter().filter(|(below, _)| **below != *path) {
             self.forget_slot(&below, &listed.slot);
         }
+    }
+
+    /// Forgets that a child was required by its own policy. Another child may have the path by now.
+    fn forget_required(&self, path: &str) {
+        let counts = || self.directory.get(path).and_then(|listed| listed.slot.counts());
+        self.required.forget(path, || counts() == Some(status::Counts::BySaying));
     }
 
     /// Notes that a child left the tree without an event.

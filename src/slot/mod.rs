@@ -223,13 +223,11 @@ impl<M: Send + 'static> Slot<M> {
             let mut back = lock(&self.back);
             if from != 0 && back.is_home_of(from) {
                 drop(back);
-                self.count_refusal(Refusal::ToItself);
-                return Push::Refused(Refusal::ToItself, message, call);
+                return self.refuse(Refusal::ToItself, message, call);
             }
             if let Some(refusal) = back.refusal(call.is_some()) {
                 drop(back);
-                self.count_refusal(refusal);
-                return Push::Refused(refusal, message, call);
+                return self.refuse(refusal, message, call);
             }
             if back.has_room_at_once(back.front_max) || back.has_room_at_once(self.front_len.load(Ordering::Acquire)) {
                 let signals = back.accept(Envelope { message, call });
@@ -246,14 +244,21 @@ impl<M: Send + 'static> Slot<M> {
         self.push_when_full(message, call, if_full)
     }
 
+    /// Counts a refusal, and gives the message back. A function of its own, so that accepting stays short.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, refusal: Refusal, message: M, call: Option<Arc<dyn Fate>>) -> Push<M> {
+        self.count_refusal(refusal);
+        Push::Refused(refusal, message, call)
+    }
+
     /// Takes the slow way in: under both locks, so that "full" is exact and the oldest message is known.
     fn push_when_full(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
         if let Some(refusal) = back.refusal(call.is_some()) {
             drop((back, front));
-            self.count_refusal(refusal);
-            return Push::Refused(refusal, message, call);
+            return self.refuse(refusal, message, call);
         }
         let envelope = Envelope { message, call };
         if back.has_room(front.batch.len()) {

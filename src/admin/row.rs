@@ -123,6 +123,11 @@ fn quoted(path: &str) -> String {
     }
 }
 
+/// Whether a child with so many restarts in the last minute fails again and again.
+pub(crate) fn is_looping(last_minute: u64) -> bool {
+    last_minute >= 2
+}
+
 /// Returns the time of the wall clock in milliseconds since 1970-01-01 UTC.
 pub(crate) fn now_ms() -> u64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
@@ -180,7 +185,8 @@ pub(crate) fn message_type(slot: &dyn AnySlot) -> &'static str {
     if known == std::any::type_name::<NoMessages>() { "" } else { known }
 }
 
-fn capacity(slot: &dyn AnySlot) -> Option<u64> {
+/// Messages that fit into its mailbox. `None` without a limit, and for a child without a mailbox.
+pub(crate) fn capacity(slot: &dyn AnySlot) -> Option<u64> {
     if message_type(slot).is_empty() {
         return None;
     }

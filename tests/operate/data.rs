@@ -153,6 +153,8 @@ pub(crate) fn services() -> Services {
         totals,
         unwell: vec![restarting(), parked()],
         unwell_left_out: 0,
+        doubtful: Vec::new(),
+        doubtful_left_out: 0,
         rows,
         groups: Vec::new(),
         next: None,

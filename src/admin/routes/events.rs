@@ -15,9 +15,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::admin::answer::Refused;
+use crate::admin::aside::aside;
 use crate::admin::door::Door;
 use crate::admin::record;
-use crate::admin::routes::reading::{Asked, aside};
+use crate::admin::routes::reading::Asked;
 use crate::admin::shown::Shown;
 use crate::admin::snapshot::{self, Snapshot};
 use crate::admin::stream::{Batches, Stepwise};

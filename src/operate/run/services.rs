@@ -181,6 +181,8 @@ impl Filter {
             filter: self.filter.clone(),
             // The shell is the same from look to look, so the source can tell what has not moved since the last one.
             viewer: Some(format!("command of {}", std::os::unix::process::parent_id())),
+            // A command is no page that is open all day: it may look at all.
+            doubtful: true,
             ..ServicesQuery::default()
         }
     }

@@ -189,8 +189,12 @@ async fn the_history_is_newest_first_and_shows_the_tree_as_it_was() {
     let past: History = served.get(&format!("/v1/history?below=shop/db&at_ms={}", before.now_ms)).await;
     let was: Vec<_> = past.as_it_was.iter().map(|was| (&*was.path, was.state, was.generation)).collect();
     assert_eq!(was, [("shop/db", State::Up, 1)]);
-    let page: History = served.get("/v1/history?limit=1&failures=true").await;
+    let page: History = served.get("/v1/history?limit=1").await;
     assert_eq!((page.entries.len(), page.next), (1, Some(page.entries[0].seq)));
+    // Found by an operator: `tree is up` was listed among the failures.
+    let failures: History = served.get("/v1/history?failures=true").await;
+    let kinds: Vec<_> = failures.entries.iter().map(|entry| (&*entry.path, &*entry.kind)).collect();
+    assert_eq!((kinds, failures.next), (vec![("shop/db", "exited")], None));
 }
 
 #[tokio::test]

@@ -255,8 +255,6 @@ async fn a_follower_sees_kills_and_the_end_of_the_tree() {
         }
         assert!(found.is_some(), "no line with {wanted}: {complaints}");
     };
-    // The start of the tree is the last failure, park, give-up or act before.
-    next("tree is up").await;
     bank.kill("bank/clock", |kind| matches!(kind, EventKind::Started { .. })).await;
     next("bank/clock  generation 1  exited: killed").await;
     bank.tree.shutdown().await;

@@ -65,7 +65,7 @@ pub(crate) async fn ask(shared: &Arc<Shared>, service: &mut Service) -> Option<W
     service.last_exit = why.exit.as_ref().map(|exit| LastExit {
         cause: exit.kind().to_string(),
         text: exit.to_string(),
-        at_ms: why.ago.map(|ago| now_ms().saturating_sub(millis(ago))),
+        at_ms: why.ago.map(ago_ms),
     });
     let asked = why.waits_for.iter().map(|name| name.trim_start_matches('/').to_owned());
     let waited = [why.waits_for_answer.as_ref().map(|wait| &wait.0), why.waits_for_room.as_ref().map(|wait| &wait.0)];
@@ -131,6 +131,12 @@ pub(crate) fn is_looping(last_minute: u64) -> bool {
 /// Returns the time of the wall clock in milliseconds since 1970-01-01 UTC.
 pub(crate) fn now_ms() -> u64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Returns the moment that lies so far back, on the clock of the system as it is set now. The time itself is counted by a clock
+/// that is never set, so an age that is taken from this moment is right.
+pub(crate) fn ago_ms(time: Duration) -> u64 {
+    now_ms().saturating_sub(millis(time))
 }
 
 /// Returns a time in whole milliseconds.

@@ -29,6 +29,7 @@ pub(crate) fn greeting() -> Greeting {
             ready: true,
             not_ready: Vec::new(),
             boot: "b00f".into(),
+            now_ms: NOW,
             newest: 41,
         }],
         capabilities: vec![Capability::Read, Capability::Control],

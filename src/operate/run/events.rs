@@ -43,7 +43,7 @@ impl Events {
         let tree = source.tree(self.tree.as_deref())?;
         let greeted = greeting.trees.iter().find(|known| known.name == tree);
         let (boot, newest) = greeted.map_or(("", None), |known| (&*known.boot, Some(known.newest)));
-        let past = self.past(&source, &tree, greeting.now_ms, output)?;
+        let past = self.past(&source, &tree, greeting.now_of(&tree), output)?;
         if !self.follow {
             return Ok(Code::Done);
         }

@@ -73,8 +73,9 @@ impl Past {
             }
             None => {
                 let source = Source::find(&self.target)?;
-                let now_ms = source.greeting()?.data.now_ms;
+                let greeting = source.greeting()?.data;
                 let tree = source.tree(self.tree.as_deref())?;
+                let now_ms = greeting.now_of(&tree);
                 whole(&source, self.query(Some(tree), now_ms)?)?
             }
         };

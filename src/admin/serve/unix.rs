@@ -238,4 +238,26 @@ mod tests {
         assert_eq!(file_name("../../etc/x y"), "______etc_x_y");
         assert_eq!(file_name(""), "program");
     }
+
+    // The race itself, step by step: another process finds the same stale socket, and is the first to replace it.
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_is_new_in_the_place_of_a_stale_one_is_not_removed() {
+        let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap();
+        let place = dir.path().join("s");
+        drop(std::os::unix::net::UnixListener::bind(&place).unwrap());
+        let inode = || fs::symlink_metadata(&place).unwrap().ino();
+        let stale = inode();
+        let turn = Turn::take_now(dir.path()).unwrap();
+        let admin = crate::admin::Admin::new("shop");
+        let other = async {
+            assert_eq!(inode(), stale, "it is not the turn of the process that listens");
+            fs::remove_file(&place).unwrap();
+            let other = std::os::unix::net::UnixListener::bind(&place).unwrap();
+            drop(turn);
+            (other, inode())
+        };
+        let (listening, (_other, new)) = tokio::join!(admin.listen_unix_at(&place), other);
+        assert_eq!(listening.unwrap_err(), ListenError::InUse { path: place.clone() });
+        assert_eq!(inode(), new);
+    }
 }

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use regrow_supervisors::Exit;
+
 use crate::admin::row::{ago_ms, millis};
 use crate::admin::services::Record;
 use crate::admin::wire::act::{ActKind as WireAct, Acted};
 use crate::admin::wire::history::{Begin, Entry};
-use crate::admin::wire::services::{Service, State};
+use crate::admin::wire::services::{LastExit, Service, State};
 use crate::event::EventKind;
 use crate::event::act::{Act, ActKind, ActOutcome};
 use crate::recorder::entry::HistoryEntry;
@@ -89,9 +91,12 @@ fn wire_kind(kind: ActKind) -> WireAct {
     }
 }
 
-/// The latest change of state of each path that the record still holds. It is read once for a page of rows.
+/// The latest change of state and the latest end of each path that the record still holds. It is read once for a page of rows.
 pub(crate) struct Changes {
     latest: HashMap<Arc<str>, (State, Duration)>,
+    /// Places of the ends in the entries. Their texts are made for the rows that are shown.
+    ends: HashMap<Arc<str>, usize>,
+    entries: Vec<HistoryEntry>,
     shared: Arc<Shared>,
 }
 
@@ -100,9 +105,25 @@ impl Changes {
     pub(crate) fn of(shared: &Arc<Shared>) -> Self {
         let entries = Directory { shared: shared.clone() }.history_after(0).entries;
         let changes = entries.iter().filter(|entry| entry.after() != entry.before);
-        let latest = changes.filter_map(|entry| Some((entry.path.clone(), (state(entry.after())?, entry.at))));
-        Self { latest: latest.collect(), shared: shared.clone() }
+        let latest =
+            changes.filter_map(|entry| Some((entry.path.clone(), (state(entry.after())?, entry.at)))).collect();
+        let ends = entries.iter().enumerate().filter(|(_, entry)| end_of(entry).is_some());
+        let ends = ends.map(|(place, entry)| (entry.path.clone(), place)).collect();
+        Self { latest, ends, entries, shared: shared.clone() }
     }
+
+    fn last_exit(&self, path: &str) -> Option<LastExit> {
+        let entry = self.entries.get(*self.ends.get(path)?)?;
+        let exit = end_of(entry)?;
+        let at_ms = Some(ago_ms(self.shared.clock.now().saturating_sub(entry.at)));
+        Some(LastExit { cause: exit.kind().to_string(), text: exit.to_string(), at_ms })
+    }
+}
+
+/// The exit of an entry, if no supervisor ordered it.
+fn end_of(entry: &HistoryEntry) -> Option<&Exit> {
+    let (EventKind::Exited { exit } | EventKind::StartFailed { exit }) = entry.kind.event()? else { return None };
+    (exit.kind() != "shutdown").then_some(exit)
 }
 
 impl Changes {
@@ -124,6 +145,10 @@ impl Record for Changes {
     fn fill(&self, row: &mut Service) {
         let since = self.since(&row.path, row.state);
         row.since_ms = since.map(|since| ago_ms(self.shared.clock.now().saturating_sub(since)));
+        // A supervisor that was asked knows more.
+        if row.last_exit.is_none() {
+            row.last_exit = self.last_exit(&row.path);
+        }
     }
 }
 

@@ -62,11 +62,11 @@ pub(crate) async fn ask(shared: &Arc<Shared>, service: &mut Service) -> Option<W
     if let Some(next) = why.next_try {
         service.next_try_in_ms = Some(millis(next));
     }
-    service.last_exit = why.exit.as_ref().map(|exit| LastExit {
-        cause: exit.kind().to_string(),
-        text: exit.to_string(),
-        at_ms: why.ago.map(ago_ms),
-    });
+    // A supervisor that was started again itself knows no earlier exits, and the record does.
+    if let Some(exit) = &why.exit {
+        let (cause, text) = (exit.kind().to_string(), exit.to_string());
+        service.last_exit = Some(LastExit { cause, text, at_ms: why.ago.map(ago_ms) });
+    }
     let asked = why.waits_for.iter().map(|name| name.trim_start_matches('/').to_owned());
     let waited = [why.waits_for_answer.as_ref().map(|wait| &wait.0), why.waits_for_room.as_ref().map(|wait| &wait.0)];
     let all = asked.chain(waited.into_iter().flatten().map(|peer| peer.to_string()));

@@ -16,7 +16,7 @@ use compare::first_difference;
 use mask::masked;
 
 /// Time for the bank to start, and for a look at which every service that is not parked is up.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The example, which ends with its test.
 struct Bank(Child);
@@ -29,13 +29,13 @@ impl Drop for Bank {
 }
 
 impl Bank {
-    /// Starts the example as the README does, with less to do.
+    /// Starts the example as the README does, with less to do and fewer kills: so there are looks between two of them.
     fn open(folder: &Path) -> Self {
         let test = std::env::current_exe().expect("the path of this program");
         let program = test.ancestors().nth(2).expect("tests lie in `deps`, beside `examples`").join("examples/bank");
         assert!(program.exists(), "{} is missing: `cargo build --example bank` builds it", program.display());
         let mut bank = std::process::Command::new(program);
-        bank.args(["--transfers", "2000", "--kills-per-second", "20", "--admin", "--open"]);
+        bank.args(["--transfers", "2000", "--kills-per-second", "10", "--admin", "--open"]);
         // The socket is made where the commands of the tests search for it.
         for (name, value) in command(folder, &[]).get_envs() {
             if let Some(value) = value {
@@ -52,6 +52,14 @@ fn shown() -> Vec<String> {
     let mut lines = readme.lines().skip_while(|line| !(line.starts_with("$ ") && line.contains("-- ps --of bank")));
     assert!(lines.next().is_some(), "the search is blind");
     lines.take_while(|line| !line.starts_with("```")).map(masked).collect()
+}
+
+/// The text, with its headline in one line: larger figures do not fit the width.
+fn in_one_line(text: &str) -> String {
+    match text.split_once("\nThe tree ") {
+        Some((headline, rest)) => format!("{}\nThe tree {rest}", headline.replace('\n', " ")),
+        None => text.to_owned(),
+    }
 }
 
 /// Found by review: no test read this part of the README, and it showed what an older version had printed.
@@ -78,9 +86,9 @@ fn ps_in_the_readme_is_what_a_bank_under_kills_prints() {
     let shown = shown();
     loop {
         let ran = regrow(folder.path(), &["ps", "--of", "bank"]);
-        let printed: Vec<String> = ran.out.lines().map(masked).collect();
+        let printed: Vec<String> = in_one_line(&ran.out).lines().map(masked).collect();
         // A look in which a service is between two lives has other lines.
         let Some(at) = first_difference(&shown, &printed) else { return };
-        assert!(Instant::now() < until, "`ps` prints another line {} than the README:\n{}{}", at + 1, ran.out, ran.err);
+        assert!(Instant::now() < until, "README.md does not allow line {} of `ps`:\n{}{}", at + 1, ran.out, ran.err);
     }
 }

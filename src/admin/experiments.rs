@@ -57,7 +57,10 @@ struct Register {
 
 struct Known {
     state: ExperimentState,
+    /// Absent until it is spawned, and when it is over.
     task: Option<AbortHandle>,
+    /// Whether a stop came before the task was there.
+    is_to_stop: bool,
 }
 
 impl Experiments {
@@ -105,12 +108,27 @@ impl Experiments {
         }
         // Its end is noted when the task has been dropped, whatever ended it.
         let end = AtEnd { state: self.state.clone(), ended: self.ended.clone(), number: state.number, result: None };
+        register.known.push_back(Known { state: state.clone(), task: None, is_to_stop: false });
+        drop(register);
+        // Without the lock: a runtime that shuts down drops the task within this call, and its end takes the lock.
         let task = tokio::spawn(async move {
             let mut end = end;
             end.result = Some(prepared.run.await);
         });
-        register.known.push_back(Known { state: state.clone(), task: Some(task.abort_handle()) });
+        self.note_task(state.number, task.abort_handle());
         Ok(state)
+    }
+
+    /// Notes the task of an experiment, or ends it if a stop came meanwhile.
+    fn note_task(&self, number: u64, task: AbortHandle) {
+        let mut register = lock(&self.state);
+        let Some(known) = register.known.iter_mut().find(|known| known.state.number == number) else { return };
+        if known.is_to_stop {
+            drop(register);
+            task.abort();
+        } else if !known.state.is_over {
+            known.task = Some(task);
+        }
     }
 
     /// Lists the experiments, newest first.
@@ -126,11 +144,15 @@ impl Experiments {
     /// Stops an experiment, which rolls its faults back, and waits for its end.
     pub(crate) async fn stop(&self, number: u64) {
         let task = {
-            let register = lock(&self.state);
-            register.known.iter().find(|known| known.state.number == number).and_then(|known| known.task.clone())
+            let mut register = lock(&self.state);
+            let known = register.known.iter_mut().find(|known| known.state.number == number && !known.state.is_over);
+            let Some(known) = known else { return };
+            known.is_to_stop = true;
+            known.task.clone()
         };
-        let Some(task) = task else { return };
-        task.abort();
+        if let Some(task) = task {
+            task.abort();
+        }
         let ended = async {
             loop {
                 let mut ended = pin!(self.ended.notified());
@@ -167,5 +189,69 @@ impl Drop for AtEnd {
         };
         drop(register);
         self.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::supervisor::Supervisor;
+
+    struct Endless;
+
+    impl Experimenter for Endless {
+        fn prepare(&self, _: &Shown, _: &str, _: Option<u64>) -> Result<Prepared, String> {
+            Ok(Prepared { name: "endless".into(), run: Box::pin(std::future::pending()) })
+        }
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    // Found by reading: a runtime that shuts down drops a new task at once, and the end of the experiment then waited for a
+    // lock of its own thread.
+    #[test]
+    fn an_experiment_that_begins_while_the_runtime_ends_is_over_at_once() {
+        let (done, is_done) = mpsc::channel();
+        std::thread::spawn(move || {
+            let (alive, ending) = (runtime(), runtime());
+            let tree = alive.block_on(Supervisor::one_for_one("shop").start()).unwrap();
+            let experiments = Experiments::default();
+            experiments.allow(Arc::new(Endless));
+            let of_ending = ending.handle().clone();
+            ending.shutdown_background();
+            let begun = {
+                let _entered = of_ending.enter();
+                experiments.run(&Shown::new(&tree), "", None)
+            };
+            let number = begun.unwrap().number;
+            done.send(experiments.get(number).unwrap().is_over).unwrap();
+        });
+        assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(true));
+    }
+
+    #[test]
+    fn a_stop_before_the_task_is_there_ends_it() {
+        let runtime = runtime();
+        runtime.block_on(async {
+            let tree = Supervisor::one_for_one("shop").start().await.unwrap();
+            let experiments = Experiments::default();
+            experiments.allow(Arc::new(Endless));
+            let begun = experiments.run(&Shown::new(&tree), "", None).unwrap();
+            // The moment between the entry and the task, as another thread sees it.
+            let task = {
+                let mut register = lock(&experiments.state);
+                register.known[0].task.take().unwrap()
+            };
+            let later = async {
+                tokio::task::yield_now().await;
+                experiments.note_task(begun.number, task);
+            };
+            tokio::join!(experiments.stop(begun.number), later);
+            assert!(experiments.get(begun.number).unwrap().is_over);
+        });
     }
 }

@@ -48,6 +48,7 @@
 
 mod acts;
 mod answer;
+mod aside;
 mod builder;
 mod door;
 pub(crate) mod dump;

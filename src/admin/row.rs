@@ -62,11 +62,11 @@ pub(crate) async fn ask(shared: &Arc<Shared>, service: &mut Service) -> Option<W
     if let Some(next) = why.next_try {
         service.next_try_in_ms = Some(millis(next));
     }
-    service.last_exit = why.exit.as_ref().map(|exit| LastExit {
-        cause: exit.kind().to_string(),
-        text: exit.to_string(),
-        at_ms: why.ago.map(|ago| now_ms().saturating_sub(millis(ago))),
-    });
+    // A supervisor that was started again itself knows no earlier exits, and the record does.
+    if let Some(exit) = &why.exit {
+        let (cause, text) = (exit.kind().to_string(), exit.to_string());
+        service.last_exit = Some(LastExit { cause, text, at_ms: why.ago.map(ago_ms) });
+    }
     let asked = why.waits_for.iter().map(|name| name.trim_start_matches('/').to_owned());
     let waited = [why.waits_for_answer.as_ref().map(|wait| &wait.0), why.waits_for_room.as_ref().map(|wait| &wait.0)];
     let all = asked.chain(waited.into_iter().flatten().map(|peer| peer.to_string()));
@@ -123,9 +123,20 @@ fn quoted(path: &str) -> String {
     }
 }
 
+/// Whether a child with so many restarts in the last minute fails again and again.
+pub(crate) fn is_looping(last_minute: u64) -> bool {
+    last_minute >= 2
+}
+
 /// Returns the time of the wall clock in milliseconds since 1970-01-01 UTC.
 pub(crate) fn now_ms() -> u64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Returns the moment that lies so far back, on the clock of the system as it is set now. The time itself is counted by a clock
+/// that is never set, so an age that is taken from this moment is right.
+pub(crate) fn ago_ms(time: Duration) -> u64 {
+    now_ms().saturating_sub(millis(time))
 }
 
 /// Returns a time in whole milliseconds.
@@ -180,7 +191,8 @@ pub(crate) fn message_type(slot: &dyn AnySlot) -> &'static str {
     if known == std::any::type_name::<NoMessages>() { "" } else { known }
 }
 
-fn capacity(slot: &dyn AnySlot) -> Option<u64> {
+/// Messages that fit into its mailbox. `None` without a limit, and for a child without a mailbox.
+pub(crate) fn capacity(slot: &dyn AnySlot) -> Option<u64> {
     if message_type(slot).is_empty() {
         return None;
     }

@@ -10,8 +10,8 @@ use regrow_supervisors::Exit;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::admin::row;
 use crate::admin::wire::greeting::{Tree as Greeted, TreeState};
+use crate::admin::{record, row};
 use crate::health::{HealthSource, Life};
 use crate::tree::root::Root;
 use crate::tree::shared::Shared;
@@ -30,8 +30,8 @@ pub(crate) struct Shown {
     pub(crate) shared: Arc<Shared>,
     pub(crate) root: watch::Receiver<Root>,
     health: HealthSource,
-    /// First moment at which the end was seen, and that moment on the wall clock.
-    end_seen: OnceLock<(Instant, u64)>,
+    /// Moment of the end.
+    end_seen: OnceLock<Instant>,
 }
 
 /// End of a tree.
@@ -55,13 +55,13 @@ impl Shown {
 
     /// Whether it is over for so long that it is not shown any more.
     pub(crate) fn is_past(&self) -> bool {
-        self.ended().is_some() && self.end_seen().0.elapsed() >= SHOWN_AFTER_END
+        self.ended().is_some() && self.end_seen().elapsed() >= SHOWN_AFTER_END
     }
 
     /// Returns its end, if it is over.
     pub(crate) fn end(&self) -> Option<End> {
         let exit = self.ended()?;
-        let (_, at_ms) = self.end_seen();
+        let at_ms = row::ago_ms(self.end_seen().elapsed());
         let notes = self.shared.ending.notes();
         let is_failure = notes.gave_up.is_some() || exit.is_abnormal();
         let reason = match notes.gave_up {
@@ -92,6 +92,7 @@ impl Shown {
             ready: state == TreeState::Up && health.is_ready(),
             not_ready: not_ready.collect(),
             boot: self.boot.clone(),
+            now_ms: record::moment(self.shared.clock.boot(), self.shared.clock.now()),
             newest: Directory { shared: self.shared.clone() }.history_after(u64::MAX).latest,
         }
     }
@@ -104,12 +105,11 @@ impl Shown {
         }
     }
 
-    fn end_seen(&self) -> (Instant, u64) {
+    fn end_seen(&self) -> Instant {
         *self.end_seen.get_or_init(|| {
             let over = self.shared.ending.notes().over;
             let ago = over.map_or(Duration::ZERO, |over| self.shared.clock.now().saturating_sub(over));
-            let at = Instant::now().checked_sub(ago).unwrap_or_else(Instant::now);
-            (at, row::now_ms().saturating_sub(row::millis(ago)))
+            Instant::now().checked_sub(ago).unwrap_or_else(Instant::now)
         })
     }
 }

@@ -13,6 +13,15 @@
 //! | `policy reload`, `experiment` | policy files read again; faults injected |
 //! | `completions`, `man` | for the shell and the manual |
 //!
+//! # What a command costs the program
+//!
+//! | grade | commands |
+//! |---|---|
+//! | free: reads what is asked for | `status`, `why`, `events`, `dead-letters`, `experiment list` |
+//! | scans: reads every child once, in short slices, on a thread that may block | `ps`, `tree`, `history` |
+//! | acts: with a reason | `start`, `revive`, `dead-letters replay`, `policy reload`, `experiment run`, `experiment stop` |
+//! | disturbs: as above, and it asks first, unless `--yes` says that it was meant | `kill`, `restart`, `terminate`, `park` |
+//!
 //! # Exit codes
 //!
 //! They are stable: [`Code`].

@@ -74,10 +74,16 @@ impl HistoryKind {
         Word::of(self).cause()
     }
 
-    /// Whether it is a failure, a park, a give-up, an act of an operator, or the begin or the end of the tree. Such entries
-    /// have a ring of their own.
+    /// Whether it is a failure, a park, a give-up, an order to restart or an act of an operator. A tree that is over has
+    /// failed if its root did not end in order.
+    ///
+    /// Such entries have a ring of their own. The begin and the end of the tree are in it, too.
     pub fn is_failure(&self) -> bool {
-        Word::of(self).is_failure()
+        match self {
+            Self::Event(event) => Word::of_event(event).is_kept_apart(),
+            Self::TreeOver { exit } => exit.is_abnormal(),
+            Self::TreeUp | Self::Lost => false,
+        }
     }
 
     /// State of the child after such an entry. `None`: it stays as it is.

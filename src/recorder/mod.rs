@@ -16,7 +16,8 @@
 //! 1. Each event is one entry, noted before any subscriber can see it. So the entries in order are the events in order.
 //! 2. An entry holds the state that its child had before. The state after it is kept in the slot, under the same lock.
 //! 3. The time of an entry is never before that of an older one.
-//! 4. Failures, parks, give-ups and acts have a ring of their own. Ordinary starts and ends cannot push them out.
+//! 4. Failures, parks, give-ups and acts have a ring of their own, with the begin and the end of the tree. Ordinary starts
+//!    and ends cannot push them out.
 //! 5. Nothing of the user's is dropped under the lock.
 //! 6. The end of the tree is the last entry. Supervisors that the end of a runtime drops later tell no subscriber.
 
@@ -133,7 +134,7 @@ impl Recorder {
                 }
                 None => HistoryState::Absent as u8,
             };
-            let ring = if word.is_failure() { &mut rings.failures } else { &mut rings.ordinary };
+            let ring = if word.is_kept_apart() { &mut rings.failures } else { &mut rings.ordinary };
             _pushed_out = if ring.has_room() { None } else { ring.make_room() };
             let stamp = Stamp::new(rings.number, word, before);
             ring.push(Noted { path: path.clone(), at: rings.latest, stamp, generation, more });

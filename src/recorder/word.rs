@@ -175,9 +175,10 @@ impl Word {
     }
 
     /// Whether such an entry is in the ring of failures, parks, give-ups and acts. That of ordinary starts and ends has
-    /// the others.
-    pub(super) fn is_failure(self) -> bool {
+    /// the others. The begin and the end of the tree are kept as long as failures, and are none.
+    pub(super) fn is_kept_apart(self) -> bool {
         match self {
+            Self::TreeUp | Self::TreeOver => true,
             Self::Started
             | Self::Ignored
             | Self::ExitedNormal
@@ -205,9 +206,7 @@ impl Word {
             | Self::Blocks
             | Self::GaveUp
             | Self::GivenUp
-            | Self::Acted
-            | Self::TreeUp
-            | Self::TreeOver => true,
+            | Self::Acted => true,
         }
     }
 

@@ -9,9 +9,20 @@ use crate::base::time::{TreeTime, later};
 /// The clock, with the time of the system at its zero.
 pub(crate) struct Clock(Instant, SystemTime);
 
+#[cfg(test)]
+thread_local! {
+    /// Time by which the clock of the system is set forward after the trees of this thread are made.
+    pub(crate) static SET_SINCE: std::cell::Cell<Duration> = const { std::cell::Cell::new(Duration::ZERO) };
+}
+
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self(Instant::now(), SystemTime::now())
+        #[cfg(test)]
+        let set_since = SET_SINCE.get();
+        #[cfg(not(test))]
+        let set_since = Duration::ZERO;
+        let now = SystemTime::now();
+        Self(Instant::now(), now.checked_sub(set_since).unwrap_or(now))
     }
 
     /// The time as the machines count it.

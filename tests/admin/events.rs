@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use regrow::admin::Admin;
 use regrow::admin::wire::event::Message;
+use regrow::admin::wire::history::History;
 use regrow::admin::wire::services::State;
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{DynamicSupervisor, Intensity, Supervisor, Tree};
+use regrow::{DynamicSupervisor, Intensity, Restart, Supervisor, Tree};
 
 use crate::client::{Follower, Served, serve};
 use crate::common::tree::{probe, soon, up};
@@ -169,12 +170,37 @@ async fn only_failures_come_if_only_failures_are_asked_for() {
     let mut follower = served.follow("/v1/events?failures=true", None).await;
     let mut view = View::default();
     view.until(&mut follower, |view| view.is_whole).await;
-    tree.dynamic("shop/pool").unwrap().start_child(Journal::new().probe("x")).await.unwrap();
+    let pool = tree.dynamic("shop/pool").unwrap();
+    let comes_and_goes = async |name: &str| {
+        pool.start_child(Journal::new().probe(name).restart(Restart::Temporary)).await.unwrap();
+        pool.terminate_child(name).await.unwrap();
+    };
+    comes_and_goes("x").await;
     probe(&tree, "shop/db").cast(ProbeMsg::Panic("boom")).unwrap();
+    let mut position = String::new();
     for kind in ["exited", "started"] {
         let Some(Message::Event { entry, .. }) = follower.next().await else { panic!("no event") };
         assert_eq!((&*entry.path, &*entry.kind), ("shop/db", kind));
     }
+    // Found by review: what comes and goes in order was told, and `tree is up` counted as a failure.
+    pool.start_child(Journal::new().probe("y").restart(Restart::Temporary)).await.unwrap();
+    probe(&tree, "shop/pool/y").cast(ProbeMsg::Panic("boom")).unwrap();
+    for _ in 0..2 {
+        let Some(Message::Event { entry, .. }) = follower.next().await else { panic!("no event") };
+        assert_eq!(&*entry.path, "shop/pool/y");
+        if entry.kind == "exited" {
+            position = follower.id.clone().unwrap();
+        }
+    }
+    // A client that resumes between a failure and its end still gets that end.
+    let mut follower = served.follow("/v1/events?failures=true", Some(&position)).await;
+    assert!(matches!(follower.next().await, Some(Message::Resumed { .. })));
+    let Some(Message::Event { entry, .. }) = follower.next().await else { panic!("no event") };
+    assert_eq!((&*entry.path, &*entry.kind), ("shop/pool/y", "gone"));
+    comes_and_goes("z").await;
+    let history: History = served.get("/v1/history?failures=true").await;
+    let failures: Vec<_> = history.entries.iter().map(|entry| (&*entry.path, &*entry.kind)).collect();
+    assert_eq!(failures, [("shop/pool/y", "exited"), ("shop/db", "exited")]);
 }
 
 #[tokio::test]

@@ -189,8 +189,17 @@ async fn the_history_is_newest_first_and_shows_the_tree_as_it_was() {
     let past: History = served.get(&format!("/v1/history?below=shop/db&at_ms={}", before.now_ms)).await;
     let was: Vec<_> = past.as_it_was.iter().map(|was| (&*was.path, was.state, was.generation)).collect();
     assert_eq!(was, [("shop/db", State::Up, 1)]);
-    let page: History = served.get("/v1/history?limit=1&failures=true").await;
+    let page: History = served.get("/v1/history?limit=1").await;
     assert_eq!((page.entries.len(), page.next), (1, Some(page.entries[0].seq)));
+    // Promised, and only shown of rows that were not well: the last exit.
+    let page: Services = served.get("/v1/services?filter=shop/db").await;
+    let exit = page.rows[0].last_exit.as_ref().expect("the record has it");
+    assert!(page.rows[0].state == State::Up && exit.cause == "panicked" && exit.text.contains("boom"), "{exit:?}");
+    assert!(exit.at_ms.is_some_and(|at| at <= page.now_ms));
+    // Found by an operator: `tree is up` was listed among the failures.
+    let failures: History = served.get("/v1/history?failures=true").await;
+    let kinds: Vec<_> = failures.entries.iter().map(|entry| (&*entry.path, &*entry.kind)).collect();
+    assert_eq!((kinds, failures.next), (vec![("shop/db", "exited")], None));
 }
 
 #[tokio::test]

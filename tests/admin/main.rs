@@ -4,6 +4,7 @@
 mod common;
 
 mod acts;
+mod attacks;
 mod client;
 mod events;
 mod figures;

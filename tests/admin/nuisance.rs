@@ -34,6 +34,42 @@ async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     assert_eq!(std::fs::read_to_string(&place).unwrap(), "precious");
 }
 
+// Found by review: of two processes that found the same stale socket, the slower one removed the new socket of the other.
+#[test]
+fn of_programs_that_replace_a_stale_socket_at_once_one_owns_it_and_the_others_say_so() {
+    for round in 0..100 {
+        let dir = private_dir();
+        let place = dir.path().join("s");
+        drop(std::os::unix::net::UnixListener::bind(&place).unwrap());
+        let gate = std::sync::Barrier::new(4);
+        let programs: Vec<_> = std::thread::scope(|scope| {
+            let program = |number: usize| {
+                let (gate, place) = (&gate, &place);
+                move || {
+                    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+                    let runtime = runtime.unwrap();
+                    gate.wait();
+                    let listening = runtime.block_on(Admin::new(format!("shop{number}")).listen_unix_at(place.clone()));
+                    (runtime, listening)
+                }
+            };
+            let programs: Vec<_> = (0..4).map(|number| scope.spawn(program(number))).collect();
+            programs.into_iter().map(|program| program.join().unwrap()).collect()
+        });
+        let owners: Vec<_> = (0..4).filter(|number| programs[*number].1.is_ok()).collect();
+        assert_eq!(owners.len(), 1, "round {round}: {programs:?}");
+        for (_, refused) in programs.iter().filter(|(_, listening)| listening.is_err()) {
+            assert_eq!(refused.as_ref().unwrap_err(), &ListenError::InUse { path: place.clone() });
+        }
+        let client = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let greeted = client.block_on(async {
+            let stream = tokio::net::UnixStream::connect(&place).await.expect("the owner has the path");
+            crate::client::ask(stream, "GET", "/v1", &[], "").await
+        });
+        assert!(greeted.body.contains(&format!("shop{}", owners[0])), "{}", greeted.body);
+    }
+}
+
 #[tokio::test]
 async fn a_socket_that_took_the_place_is_left_alone() {
     let dir = private_dir();

@@ -9,19 +9,18 @@
 //!
 //! `cargo test` builds the examples beside the tests. `cargo test --test golden` alone does not build them.
 
+mod compare;
 mod mask;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use compare::first_difference;
 use mask::masked;
 
 /// Examples with figures that differ from run to run.
 const VARYING: [&str; 1] = ["bank"];
-
-/// Line that stands for any number of lines.
-const LEFT_OUT: &str = "...";
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -52,21 +51,6 @@ fn output(example: &str, arguments: &[&str]) -> String {
     let complaints = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "the example `{example}` failed, {}:\n{complaints}", ended.status);
     String::from_utf8(ended.stdout).expect("examples print UTF-8")
-}
-
-/// The first line of `text` that no line of `pattern` allows, counted from 0; `None` if the whole text fits.
-fn first_difference(pattern: &[String], text: &[String]) -> Option<usize> {
-    match pattern.split_first() {
-        None => (!text.is_empty()).then_some(0),
-        Some((line, rest)) if line == LEFT_OUT => {
-            let attempts = (0..=text.len()).map(|skipped| (skipped, first_difference(rest, &text[skipped..])));
-            // Shows the difference of the attempt in which most lines fit.
-            let best = attempts.rev().max_by_key(|(_, at)| at.unwrap_or(usize::MAX));
-            best.and_then(|(skipped, at)| Some(skipped + at?))
-        }
-        Some((line, rest)) if text.first() == Some(line) => first_difference(rest, &text[1..]).map(|at| at + 1),
-        Some(_) => Some(0),
-    }
 }
 
 fn prints_what_its_golden_file_says(example: &str, arguments: &[&str]) {
@@ -196,23 +180,4 @@ fn every_example_that_the_readme_names_exists() {
         assert!(package().join(path).exists(), "README.md names {path}");
     }
     assert!(named.len() > 5, "the search is blind: it found {named:?}");
-}
-
-#[test]
-fn lines_that_are_left_out_are_allowed_where_dots_say_so() {
-    let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let cases = [
-        ("a b", "a b", None),
-        ("a b", "a", Some(1)),
-        ("a", "a b", Some(1)),
-        ("a ... d", "a b c d", None),
-        ("a ... d", "a d", None),
-        ("... d ...", "a b c d e", None),
-        ("a ... c x", "a b c d", Some(3)),
-        ("...", "", None),
-        ("a ... b", "a ... b", None),
-    ];
-    for (pattern, text, difference) in cases {
-        assert_eq!(first_difference(&split(pattern), &split(text)), difference, "{pattern} | {text}");
-    }
 }

@@ -82,3 +82,73 @@ async fn no_total_falls_while_children_come_and_go_and_the_sums_are_what_was_sen
     assert!(sums.accounting().is_balanced() && sums.accounting().queued == 0, "{}", sums.accounting());
     tree.shutdown().await;
 }
+
+// Found by review: the churn above has no measured service, and no label beyond the cap.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_histogram_falls_while_measured_children_come_and_go_also_not_under_other() {
+    const LANES: u64 = 4;
+    let pools = (0..LANES).map(|lane| {
+        let journal = Journal::new();
+        DynamicSupervisor::new(format!("pool{lane}"))
+            .template(move |name: String| journal.probe(&name).restart(Restart::Temporary).measured())
+    });
+    let tree = pools.fold(Supervisor::one_for_one("shop"), Supervisor::child).start().await.unwrap();
+    // Labels of the root and of two pools: what the other pools count is counted together.
+    let metrics = Metrics::new().tree(&tree).templates_max(3);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let scraping = std::thread::spawn({
+        let (metrics, is_over) = (metrics.clone(), is_over.clone());
+        move || {
+            let (mut before, mut scrapes) = (BTreeMap::new(), 0);
+            while !is_over.load(Ordering::Relaxed) {
+                let scrape = Scrape::read(&metrics.render());
+                assert_eq!(scrape.sum("regrow_accounting_difference", &[]), 0.0);
+                let grows = |name: &str| ["_total", "_count", "_sum", "_bucket"].iter().any(|end| name.ends_with(end));
+                for sample in scrape.0.into_iter().filter(|sample| grows(&sample.name)) {
+                    let series = (sample.name, sample.labels);
+                    let last = before.insert(series.clone(), sample.value).unwrap_or_default();
+                    assert!(sample.value >= last, "{series:?} fell from {last} to {}", sample.value);
+                }
+                scrapes += 1;
+            }
+            scrapes
+        }
+    });
+    let churns: Vec<_> = (0..LANES)
+        .map(|lane| {
+            let template = tree.dynamic(&format!("shop/pool{lane}")).unwrap().template::<String>().unwrap();
+            let tree = tree.directory();
+            tokio::spawn(async move {
+                let mut handled = 0;
+                for round in 0..150_u64 {
+                    let name = (round % 5).to_string();
+                    template.start_child(name.clone()).await.unwrap();
+                    let session = tree.lookup::<ProbeMsg>(&format!("shop/pool{lane}/{name}")).unwrap();
+                    let mut status = session.watch();
+                    for number in 0..round % 7 {
+                        session.cast(ProbeMsg::Note(number)).unwrap();
+                    }
+                    session.cast(ProbeMsg::Stop).unwrap();
+                    status.wait_for(|status| status.state == regrow::ServiceState::Gone).await.unwrap();
+                    handled += round % 7 + 1;
+                }
+                handled
+            })
+        })
+        .collect();
+    let mut handled = 0;
+    for churn in churns {
+        handled += churn.await.unwrap();
+    }
+    is_over.store(true, Ordering::Relaxed);
+    assert!(scraping.join().expect("no series has fallen") > 3);
+    let scrape = Scrape::read(&metrics.render());
+    assert_eq!(scrape.sum("regrow_messages_handled_total", &[]), handled as f64);
+    for name in ["regrow_message_wait_seconds_count", "regrow_message_handling_seconds_count"] {
+        assert_eq!(scrape.sum(name, &[]), handled as f64, "{name}");
+        assert!(scrape.sum(name, &[("service", "other")]) > 0.0, "{name}");
+    }
+    assert_eq!(scrape.sum("regrow_accounting_difference", &[]), 0.0);
+    assert!(scrape.values("regrow_messages_handled_total", "service").len() <= 4);
+    tree.shutdown().await;
+}

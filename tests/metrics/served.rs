@@ -19,8 +19,13 @@ async fn tree() -> Tree {
 }
 
 async fn get(address: std::net::SocketAddr, path: &str) -> (String, String) {
+    send(address, "GET", path, "x").await
+}
+
+async fn send(address: std::net::SocketAddr, method: &str, path: &str, host: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -39,8 +44,17 @@ async fn the_router_serves_the_text_at_metrics_and_nothing_else() {
     assert_eq!(scrape.sum("regrow_messages_accepted_total", &[("service", "app/a")]), 1.0);
     assert!(body.contains("# TYPE regrow_messages_accepted_total counter"), "{body}");
     assert!(body.contains("# HELP regrow_accounting_difference Messages"), "{body}");
-    let (head, _) = soon("the answer", get(address, "/")).await;
-    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    for path in ["/", "/metrics/", "/metricsx", "/v1", "/../metrics", "//metrics", "/%6detrics%00", "*"] {
+        let (head, _) = soon("the answer", get(address, path)).await;
+        assert!(head.starts_with("HTTP/1.1 4"), "{path}: {head}");
+    }
+    // Other methods do nothing, and a host is no part of the answer.
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let (head, body) = soon("the answer", send(address, method, "/metrics", "evil.example")).await;
+        assert!(head.starts_with("HTTP/1.1 405") && body.is_empty(), "{method}: {head}");
+    }
+    let (head, body) = soon("the answer", send(address, "GET", "/metrics?x=y", "evil.example\u{1b}[2J")).await;
+    assert!(head.starts_with("HTTP/1.1 ") && !head.contains("evil") && !body.contains("evil"), "{head}");
     server.abort();
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use regrow::admin::wire::event::{Child, Message};
 use regrow::admin::wire::greeting::TreeState;
-use regrow::admin::wire::services::{Age, LastExit, Restarts, State};
+use regrow::admin::wire::services::{Age, Doubtful, LastExit, Restarts, Services, State};
 use regrow::operate::text::{self, Screen};
 use unicode_width::UnicodeWidthStr;
 
@@ -51,7 +51,8 @@ fn a_full_mailbox_is_among_the_first_and_one_with_room_is_not() {
     let row = services.rows.iter_mut().find(|row| row.state == State::Up && row.kind == "service").expect("one is up");
     (row.queued, row.capacity) = (100, Some(100));
     row.oldest = Some(Age { ms: 12_000, is_lower_bound: true });
-    let path = row.path.clone();
+    let (path, service) = (row.path.clone(), row.clone());
+    services.doubtful = vec![Doubtful { service, is_full: true, is_looping: false, circle: Vec::new() }];
     let notice = format!("{path}  up, its mailbox is full: 100/100 wait\n    the oldest waits for >= 12s\n");
     let command = format!("    regrow why --of bank {path}\n");
     for text in [text::ps(&services, None, &wide()), text::tree(&services, None, 9, &wide())] {
@@ -59,28 +60,49 @@ fn a_full_mailbox_is_among_the_first_and_one_with_room_is_not() {
         assert!(text[at + notice.len()..].starts_with(&command), "{text}");
         assert!(text.find("PATH ").is_none_or(|table| at < table), "{text}");
     }
-    services.rows.iter_mut().for_each(|row| row.queued = 0);
+    services.doubtful.clear();
     assert!(!text::ps(&services, None, &wide()).contains("mailbox is full"));
+}
+
+/// Found by review: only the rows of the page were searched for a full mailbox, and circles of waits were not.
+#[test]
+fn a_circle_of_waits_is_named_from_one_member_to_itself() {
+    let mut services = data::services();
+    let service = services.rows[1].clone();
+    let mut circle = vec![service.path.clone(), "bank/b\u{1b}[2J".to_owned()];
+    services.rows.clear();
+    let told = |services: &mut Services, circle: &[String]| {
+        let circle = circle.to_vec();
+        services.doubtful = vec![Doubtful { service: service.clone(), is_full: false, is_looping: false, circle }];
+        services.doubtful_left_out = 4;
+        text::ps(services, None, &wide())
+    };
+    let text = told(&mut services, &circle);
+    let path = &service.path;
+    assert!(text.contains(&format!("{path}  up, waits in a circle\n    {path} waits for bank/b")), "{text}");
+    assert!(text.contains(&format!(", that for {path}\n")) && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("and 4 more that are up and full or restarted often"), "{text}");
+    circle.extend((0..50).map(|number| format!("bank/{number}")));
+    let text = told(&mut services, &circle);
+    assert!(text.contains("46 more, the last of them for") && !text.contains("bank/20"), "{text}");
 }
 
 /// Found by an operator at night: a service in a loop of crashes was up at the moment of the look, and a row like the others.
 #[test]
 fn a_child_that_fails_again_and_again_is_among_the_first_while_it_is_up() {
     let mut services = data::services();
-    let looping = |minute| Some(Restarts { total: 9, minute, hour: 9, ..Restarts::default() });
     let row = services.rows.iter_mut().find(|row| row.state == State::Up && row.kind == "service").expect("one is up");
-    row.restarts = looping(2);
+    row.restarts = Some(Restarts { total: 9, minute: 2, hour: 9, ..Restarts::default() });
     let text = "failed: no such file".into();
     row.last_exit = Some(LastExit { cause: "failed".into(), text, at_ms: Some(services.now_ms - 3_000) });
-    let path = row.path.clone();
+    let (path, service) = (row.path.clone(), row.clone());
+    services.doubtful = vec![Doubtful { service, is_full: false, is_looping: true, circle: Vec::new() }];
     let notice = format!(
         "{path}  up, restarted 2 times in the last minute\n    failed 3.0s ago: no such file\n    regrow why --of bank {path}\n"
     );
     for text in [text::ps(&services, None, &wide()), text::tree(&services, None, 9, &wide())] {
         assert!(text.contains(&notice), "{text}");
     }
-    services.rows.iter_mut().for_each(|row| row.restarts = looping(1));
-    assert!(!text::ps(&services, None, &wide()).contains("restarted 1"));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! `--json`: the data as they came.
 
+use regrow::admin::wire::envelope::Envelope;
+use regrow::admin::wire::history::Was;
+use regrow::admin::wire::services::State;
 use serde_json::{Value, json};
 
 use crate::data;
@@ -84,4 +87,41 @@ mod erased {
             serde_json::to_value(self).expect("it is data")
         }
     }
+}
+
+/// Found by review: the command showed the first page of the tree as it was, and called it the tree.
+#[test]
+fn the_tree_as_it_was_is_read_page_by_page_up_to_a_limit() {
+    let paged = |pages: usize| {
+        Fake::new(move |request| {
+            let is_past = request.path() == "/v1/history";
+            if !is_past {
+                return bank(request);
+            }
+            let number =
+                request.address.split_once("was_after=bank%2Fp").or(request.address.split_once("was_after=bank/p"));
+            let number = number.map_or(0, |(_, rest)| rest.split('&').next().unwrap().parse::<usize>().unwrap() + 1);
+            let mut history = data::as_it_was();
+            let was = |row| Was { path: format!("bank/p{number}/{row}"), state: State::Up, generation: 1 };
+            history.as_it_was = (0..10_000).map(was).collect();
+            history.next_was = (number + 1 < pages).then(|| format!("bank/p{number}"));
+            let mut envelope = serde_json::to_value(Envelope::ok(history)).unwrap();
+            if number + 1 < pages {
+                envelope["issues"] = serde_json::json!([{"code": "left_out", "text": "more were there then"}]);
+            }
+            Reply::Json(200, envelope)
+        })
+    };
+    let fake = paged(3);
+    let ran = regrow(fake.folder(), &["history", "--at", "-5m"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert!(ran.out.contains("30000 children") || ran.out.contains("30,000 children"), "{}", ran.out);
+    assert!(!ran.out.contains("there were more"), "{}", ran.out);
+    let json: Value = serde_json::from_str(&regrow(fake.folder(), &["history", "--at", "-5m", "--json"]).out).unwrap();
+    assert_eq!((json["as_it_was"].as_array().unwrap().len(), &json["next_was"]), (30_000, &Value::Null));
+    let fake = paged(1_000);
+    let ran = regrow(fake.folder(), &["history", "--at", "-5m"]);
+    assert!(ran.out.contains("there were more: --below PATH shows a part"), "{}", ran.out);
+    assert!(ran.err.contains("more were there then"), "{}", ran.err);
+    assert_eq!(fake.requests().iter().filter(|request| request.path() == "/v1/history").count(), 10);
 }

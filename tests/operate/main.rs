@@ -16,4 +16,5 @@ mod papers;
 mod paste;
 mod places;
 mod program;
+mod readme;
 mod real;

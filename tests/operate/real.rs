@@ -103,6 +103,35 @@ async fn what_is_not_well_is_seen_in_every_view() {
     bank.tree.shutdown().await;
 }
 
+/// Found by an operator: over ssh each command has a shell of its own, and none of them ever had a last look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_command_over_ssh_shows_ages() {
+    let bank = Bank::open(&[]).await;
+    bank.tree.lookup::<ProbeMsg>("bank/clock").expect("it is there").cast(ProbeMsg::Hang).expect("it is up");
+    let over_ssh = |from: &str| {
+        // As sshd does: a shell for each command, in a session of its own, with another port each time.
+        let line = format!("{} ps --json bank/clock; true", env!("CARGO_BIN_EXE_regrow"));
+        let mut command = crate::program::command(bank.folder.path(), &[]);
+        let environment: Vec<_> =
+            command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
+        command = std::process::Command::new("setsid");
+        command.args(["--wait", "sh", "-c", &line]).stdin(std::process::Stdio::null()).env("SSH_CONNECTION", from);
+        for (name, value) in environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let ran = tokio::task::block_in_place(|| crate::program::ran(&command.output().expect("it runs")));
+        let page: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{} {}", ran.out, ran.err));
+        page["rows"][0]["in_hand"]["ms"].as_u64()
+    };
+    assert_eq!(over_ssh("10.0.0.5 50001 10.0.0.1 22"), None, "a first look knows no age");
+    assert!(over_ssh("10.0.0.5 50002 10.0.0.1 22").is_some());
+    assert_eq!(over_ssh("10.0.0.6 50003 10.0.0.1 22"), None, "an operator on another machine has looks apart");
+    bank.tree.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_as_it_was_is_told_up_to_its_begin() {
     let bank = Bank::open(&[]).await;
@@ -255,8 +284,6 @@ async fn a_follower_sees_kills_and_the_end_of_the_tree() {
         }
         assert!(found.is_some(), "no line with {wanted}: {complaints}");
     };
-    // The start of the tree is the last failure, park, give-up or act before.
-    next("tree is up").await;
     bank.kill("bank/clock", |kind| matches!(kind, EventKind::Started { .. })).await;
     next("bank/clock  generation 1  exited: killed").await;
     bank.tree.shutdown().await;

@@ -30,6 +30,10 @@ pub struct DumpEntry {
     pub after: String,
     /// Kind, as one word: see [`HistoryKind::word`](crate::HistoryKind::word).
     pub event: String,
+    /// Whether it is a failure, a park, a give-up or an act: see [`HistoryKind::is_failure`](crate::HistoryKind::is_failure).
+    /// Left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_failure: bool,
     /// The entry in words, without the path.
     pub text: String,
     /// Exit that belongs to it.
@@ -101,6 +105,7 @@ impl DumpEntry {
             before: entry.before.word().to_owned(),
             after: entry.after().word().to_owned(),
             event: entry.kind.word().to_owned(),
+            is_failure: entry.kind.is_failure(),
             text: entry.kind.to_string(),
             ..Self::default()
         };

@@ -41,6 +41,9 @@ pub struct DumpRing {
     pub at_us: u64,
     /// Whether entries were pushed out.
     pub is_cut: bool,
+    /// Number of entries that were pushed out.
+    #[serde(default)]
+    pub evicted: u64,
 }
 
 /// Number of the entries of one kind.
@@ -81,7 +84,7 @@ impl DumpHeader {
 fn ring(begins: RingBegins) -> DumpRing {
     // Rounded up: what was pushed out lies before.
     let at_us = micros(begins.at.saturating_add(Duration::from_nanos(999)));
-    DumpRing { seq: begins.seq, at_us, is_cut: begins.is_cut }
+    DumpRing { seq: begins.seq, at_us, is_cut: begins.is_cut, evicted: begins.evicted }
 }
 
 /// Whole microseconds of a time.

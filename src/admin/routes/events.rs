@@ -15,16 +15,17 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::admin::answer::Refused;
+use crate::admin::aside::aside;
 use crate::admin::door::Door;
 use crate::admin::record;
-use crate::admin::routes::reading::{Asked, aside};
+use crate::admin::routes::failing::Failing;
+use crate::admin::routes::reading::Asked;
 use crate::admin::shown::Shown;
 use crate::admin::snapshot::{self, Snapshot};
 use crate::admin::stream::{Batches, Stepwise};
 use crate::admin::wire::event::{Child, Message};
 use crate::admin::wire::query::EventsQuery;
-use crate::event::EventKind;
-use crate::recorder::entry::{HistoryEntry, HistoryKind};
+use crate::recorder::entry::HistoryEntry;
 use crate::tree::Directory;
 
 /// Time without an event after which the client gets a sign of life.
@@ -82,7 +83,8 @@ impl Position {
 struct Following {
     shown: Arc<Shown>,
     boot: String,
-    only_failures: bool,
+    /// The failures that the client knows, if it asks for failures only.
+    failing: Option<Failing>,
     phase: Phase,
 }
 
@@ -104,7 +106,7 @@ enum Phase {
 impl Following {
     fn new(shown: Arc<Shown>, boot: String, only_failures: bool, phase: Phase) -> Self {
         shown.shared.recorder.followers().begin();
-        Self { shown, boot, only_failures, phase }
+        Self { shown, boot, failing: only_failures.then(Failing::default), phase }
     }
 
     fn tree(&self) -> String {
@@ -125,6 +127,11 @@ impl Following {
         if !self.after(seq).is_complete {
             self.phase = Phase::Missed(seq);
             return String::new();
+        }
+        if self.failing.is_some() {
+            let mut known = self.after(0).entries;
+            known.truncate(known.partition_point(|entry| entry.seq <= seq));
+            self.failing = Some(Failing::after(&known));
         }
         self.phase = Phase::Follow(seq);
         self.frame(Some(seq), &Message::Resumed { tree: self.tree(), seq })
@@ -155,6 +162,9 @@ impl Following {
             let ends = Message::SnapshotEnds { tree: self.tree(), children: snapshot.children.len() as u64 };
             self.phase = Phase::Follow(snapshot.seq);
             return self.frame(Some(snapshot.seq), &ends);
+        }
+        if let Some(failing) = &mut self.failing {
+            failing.note(&part);
         }
         let sent = sent.saturating_add(part.len());
         let frame = self.frame(None, &Message::Snapshot { tree: self.tree(), children: part });
@@ -198,7 +208,7 @@ impl Following {
         let mut frames = String::new();
         for entry in entries.iter().take(BATCH) {
             self.phase = Phase::Follow(entry.seq);
-            if self.only_failures && !is_about_failure(&entry.kind) {
+            if self.failing.as_mut().is_some_and(|failing| !failing.tells(entry)) {
                 continue;
             }
             let after = record::state(entry.after());
@@ -234,11 +244,6 @@ impl Drop for Following {
     fn drop(&mut self) {
         self.shown.shared.recorder.followers().end();
     }
-}
-
-/// Whether it is a failure, a park, a give-up or an act, or undoes one.
-fn is_about_failure(kind: &HistoryKind) -> bool {
-    kind.is_failure() || matches!(kind.event(), Some(EventKind::Started { outage: Some(_), .. } | EventKind::Gone))
 }
 
 fn json(message: &impl Serialize) -> String {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 
 use crate::admin::acts::{note, note_unpermitted};
 use crate::admin::answer::{Answer, Refused};
 use crate::admin::door::{Door, Operator};
 use crate::admin::routes::acts::reasoned;
-use crate::admin::routes::reading::{Asked, number, only_by_a_program, order};
+use crate::admin::routes::reading::{Asked, Numbered, only_by_a_program, order};
 use crate::admin::wire::envelope::{Envelope, IssueCode};
 use crate::admin::wire::experiment::{ExperimentRequest, ExperimentState};
 use crate::admin::wire::greeting::Capability;
@@ -39,12 +39,11 @@ pub(super) async fn run(State(door): State<Arc<Door>>, by: Operator, request: Re
 pub(super) async fn stop(
     State(door): State<Arc<Door>>,
     by: Operator,
-    Path(text): Path<String>,
+    Numbered(number): Numbered,
     headers: HeaderMap,
     Asked(asked): Asked<StopQuery>,
 ) -> Answer<ExperimentState> {
     only_by_a_program(&headers)?;
-    let number = number(&text)?;
     // A stop is never refused for want of a reason.
     let reason = asked.reason.as_deref().map_or(Ok("stopped by an operator"), reasoned)?;
     let unknown = || Refused::new(IssueCode::UnknownNumber, format!("no experiment has the number {number}"));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use crate::admin::answer::Answer;
+use crate::admin::aside::aside;
 use crate::admin::door::Door;
-use crate::admin::routes::reading::aside;
 use crate::admin::row;
 use crate::admin::wire::envelope::Envelope;
 use crate::admin::wire::greeting::Greeting;

@@ -8,10 +8,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use crate::admin::answer::{Answer, Refused};
+use crate::admin::aside::aside;
 use crate::admin::door::Door;
 use crate::admin::record;
 use crate::admin::routes::past::Page;
-use crate::admin::routes::reading::{Asked, aside};
+use crate::admin::routes::reading::Asked;
 use crate::admin::shown::Shown;
 use crate::admin::wire::envelope::{Envelope, Issue, IssueCode};
 use crate::admin::wire::history::{History, Was};

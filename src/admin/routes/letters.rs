@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use crate::admin::answer::{Answer, Refused};
 use crate::admin::door::Door;
-use crate::admin::routes::reading::{Asked, number};
+use crate::admin::routes::reading::{Asked, Numbered};
 use crate::admin::row;
 use crate::admin::wire::envelope::{Envelope, IssueCode};
 use crate::admin::wire::letter::{Letter, Letters};
@@ -52,10 +52,9 @@ pub(super) async fn list(State(door): State<Arc<Door>>, Asked(asked): Asked<Lett
 
 pub(super) async fn one(
     State(door): State<Arc<Door>>,
-    Path(text): Path<String>,
+    Numbered(number): Numbered,
     Asked(asked): Asked<LetterQuery>,
 ) -> Answer<Letter> {
-    let number = number(&text)?;
     let shown = door.source.tree(asked.tree.as_deref())?;
     let kept = DeadLetters::new(shown.shared.keep_dead_letters());
     let letter = kept.list().into_iter().find(|letter| letter.number() == number);

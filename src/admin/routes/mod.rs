@@ -3,6 +3,7 @@
 mod acts;
 pub(crate) mod events;
 mod experiments;
+mod failing;
 mod greeting;
 mod history;
 mod letters;

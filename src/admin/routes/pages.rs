@@ -7,10 +7,10 @@ use axum::extract::State;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::admin::answer::{Answer, Refused};
+use crate::admin::answer::Answer;
 use crate::admin::door::Door;
 use crate::admin::record::Changes;
-use crate::admin::routes::reading::{Asked, aside};
+use crate::admin::routes::reading::Asked;
 use crate::admin::row;
 use crate::admin::services::{Listing, Record, list};
 use crate::admin::shown::Shown;
@@ -29,13 +29,17 @@ pub(super) async fn services(State(door): State<Arc<Door>>, Asked(asked): Asked<
     };
     let viewer = asked.viewer.as_deref().map(|name| door.source.viewers.get(name));
     let read = trees.clone();
-    let listings = aside(move || read.iter().map(listing).collect()).await?;
-    let mut page = list(listings, asked, viewer, door.source.surveys.clone())
-        .await
-        .map_err(|Issue { code, text, about }| Refused::new(code, text).about(about.unwrap_or_default()))?;
+    let listings = move || read.iter().map(listing).collect();
+    let mut page = list(listings, asked, viewer, door.source.surveys.clone()).await?;
+    let unwell = page.unwell.len();
+    let mut first = Vec::from_iter(page.unwell.drain(..).chain(page.doubtful.iter().map(|row| row.service.clone())));
     // A supervisor that is busy answers late, and the rest of the page is worth more.
-    let _ = timeout(ASK_LIMIT, ask_all(&trees, &mut page.unwell)).await;
-    for asked in &page.unwell {
+    let _ = timeout(ASK_LIMIT, ask_all(&trees, &mut first)).await;
+    for (doubtful, asked) in page.doubtful.iter_mut().zip(first.split_off(unwell)) {
+        doubtful.service = asked;
+    }
+    page.unwell = first;
+    for asked in page.unwell.iter().chain(page.doubtful.iter().map(|row| &row.service)) {
         if let Some(row) = page.rows.iter_mut().find(|row| row.path == asked.path) {
             row.clone_from(asked);
         }

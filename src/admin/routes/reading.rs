@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequestParts, Query, Request};
+use axum::extract::{FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 
 use crate::admin::answer::Refused;
 use crate::admin::wire::envelope::IssueCode;
@@ -32,6 +31,22 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
                 Err(Refused::bad(format!("the parameters cannot be read: {text}")).about(parts.uri.path()))
             }
         }
+    }
+}
+
+/// Number at the end of a path.
+pub(crate) struct Numbered(pub(crate) u64);
+
+impl<S: Send + Sync> FromRequestParts<S> for Numbered {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        // Bytes that are no text are refused by axum, in words without an envelope.
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) =
+            text.map_err(|error| Refused::bad(format!("the path cannot be read: {}", error.body_text())))?;
+        let number = text.parse().map_err(|_| Refused::bad("the path ends with a number").about(text))?;
+        Ok(Self(number))
     }
 }
 
@@ -73,27 +88,4 @@ async fn content(body: Body, bytes_max: usize) -> Result<axum::body::Bytes, Refu
             Err(Refused::bad(text).with_status(StatusCode::REQUEST_TIMEOUT))
         }
     }
-}
-
-/// Reads a number at the end of a path.
-pub(crate) fn number(text: &str) -> Result<u64, Refused> {
-    text.parse().map_err(|_| Refused::bad("the path ends with a number").about(text))
-}
-
-/// Trees that are read at the same time. A read goes on if its client goes away. Without a limit, a client that comes and
-/// goes could take all the blocking threads of the program.
-static READS: Semaphore = Semaphore::const_new(4);
-
-/// Runs what reads a whole tree on a thread that may block.
-pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refused> {
-    let turn = READS.acquire().await;
-    let work = move || {
-        let _turn = turn;
-        work()
-    };
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        let why =
-            if error.is_panic() { "a thread of the admin source panicked" } else { "the runtime is shutting down" };
-        Refused::new(IssueCode::Internal, why)
-    })
 }

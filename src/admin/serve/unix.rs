@@ -5,12 +5,15 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{Extension, Router};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
@@ -25,6 +28,10 @@ use crate::admin::wire::envelope::IssueCode;
 const PATH_BYTES_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// Time that a program on an existing socket has to answer. One that is slower counts as there.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
+/// Time in which the turn comes: several others may wait for answers before.
+const TURN_LIMIT: Duration = Duration::from_secs(10);
+/// Pause between two looks whether the turn has come.
+const TURN_PAUSE: Duration = Duration::from_millis(5);
 
 /// The path of the socket of this process, if no other is given.
 pub(crate) fn default_place(program: &str) -> PathBuf {
@@ -65,6 +72,8 @@ pub(crate) async fn listen(door: Arc<Door>, path: PathBuf, uids: Vec<u32>) -> Re
         None => return Err(ListenError::NotOurSocket { path, found: "a directory".into() }),
     };
     make_private(directory)?;
+    // Of processes that find the same stale socket, one replaces it at a time, and the others find a live one then.
+    let _turn = Turn::take(directory).await.ok_or_else(|| ListenError::InUse { path: path.clone() })?;
     make_room(&path).await?;
     let failed = |what: &str, error: &io::Error| ListenError::system(format!("{what} `{}`", path.display()), error);
     let listener = UnixListener::bind(&path).map_err(|error| match error.kind() {
@@ -125,7 +134,40 @@ fn stays(directory: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Removes a socket that an earlier process has left at this path.
+/// Turn of a process to change what is in the directory of the sockets.
+///
+/// A socket is found stale by an attempt to connect, and then it is removed. Without turns a process could remove the socket
+/// that another one has put in the place of the stale one meanwhile.
+struct Turn {
+    /// Locked as long as it is open. On a file system without such locks there are no turns.
+    _locked: Option<OwnedFd>,
+}
+
+impl Turn {
+    /// Waits for the turn. `None`: another process has had it for longer than any takes.
+    async fn take(directory: &Path) -> Option<Self> {
+        let limit = Instant::now().checked_add(TURN_LIMIT)?;
+        loop {
+            match Self::take_now(directory) {
+                Some(turn) => return Some(turn),
+                None if Instant::now() > limit => return None,
+                None => tokio::time::sleep(TURN_PAUSE).await,
+            }
+        }
+    }
+
+    /// Takes the turn, if no other process has it.
+    fn take_now(directory: &Path) -> Option<Self> {
+        let Ok(opened) = fs::File::open(directory).map(OwnedFd::from) else { return Some(Self { _locked: None }) };
+        match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Some(Self { _locked: Some(opened) }),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => None,
+            Err(_) => Some(Self { _locked: None }),
+        }
+    }
+}
+
+/// Removes a socket that an earlier process has left at this path. It is the turn of this process.
 async fn make_room(path: &Path) -> Result<(), ListenError> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     let other = |found: &str| ListenError::NotOurSocket { path: path.into(), found: found.into() };
@@ -176,6 +218,9 @@ impl Accept for Unix {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        // A process that has the turn sees that this socket is stale, or does not need its path.
+        let directory = self.path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Some(_turn) = Turn::take_now(directory) else { return };
         let is_ours = |found: &fs::Metadata| (found.dev(), found.ino()) == self.file;
         if fs::symlink_metadata(&self.path).is_ok_and(|found| is_ours(&found)) {
             let _ = fs::remove_file(&self.path);
@@ -192,5 +237,27 @@ mod tests {
         assert_eq!(file_name("shop"), "shop");
         assert_eq!(file_name("../../etc/x y"), "______etc_x_y");
         assert_eq!(file_name(""), "program");
+    }
+
+    // The race itself, step by step: another process finds the same stale socket, and is the first to replace it.
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_is_new_in_the_place_of_a_stale_one_is_not_removed() {
+        let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap();
+        let place = dir.path().join("s");
+        drop(std::os::unix::net::UnixListener::bind(&place).unwrap());
+        let inode = || fs::symlink_metadata(&place).unwrap().ino();
+        let stale = inode();
+        let turn = Turn::take_now(dir.path()).unwrap();
+        let admin = crate::admin::Admin::new("shop");
+        let other = async {
+            assert_eq!(inode(), stale, "it is not the turn of the process that listens");
+            fs::remove_file(&place).unwrap();
+            let other = std::os::unix::net::UnixListener::bind(&place).unwrap();
+            drop(turn);
+            (other, inode())
+        };
+        let (listening, (_other, new)) = tokio::join!(admin.listen_unix_at(&place), other);
+        assert_eq!(listening.unwrap_err(), ListenError::InUse { path: place.clone() });
+        assert_eq!(inode(), new);
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Asked {
     pub(super) limit: usize,
     pub(super) after: Option<Place>,
     pub(super) is_grouped: bool,
+    pub(super) is_doubtful: bool,
 }
 
 impl Asked {
@@ -42,6 +43,7 @@ impl Asked {
             limit: query.limit.unwrap_or(ROWS).clamp(1, ROWS_MAX) as usize,
             after,
             is_grouped: query.group,
+            is_doubtful: query.doubtful,
         })
     }
 

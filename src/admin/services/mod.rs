@@ -12,6 +12,7 @@
 //! | `growth` | the growth of mailboxes since the viewer's last list |
 //! | `counted` | totals and groups |
 //! | `unwell` | the rows that are not well, without a walk |
+//! | `doubtful` | the rows that are up and not in order: full mailboxes, restarts again and again, circles of waits |
 //! | `survey` | sums of a large tree from its latest walk |
 //!
 //! A page of an unfiltered list in the order of the paths reads its own rows and those that are not well, and no others. All
@@ -19,10 +20,11 @@
 //!
 //! Invariants:
 //! 1. No lock of the directory is held for more than a slice of [`scan::SLICE`] children, and no row is made under it.
-//! 2. This is blocking work. [`list`] runs it in a thread for that.
+//! 2. This is blocking work. [`list`] runs it in a thread for that, in the turn of all that reads whole trees.
 
 mod asked;
 mod counted;
+mod doubtful;
 mod filter;
 mod growth;
 mod listing;
@@ -36,9 +38,12 @@ mod unwell;
 
 use std::sync::Arc;
 
+use crate::admin::answer::Refused;
+use crate::admin::aside::aside;
 use crate::admin::row::{now_ms, root_of};
 use crate::admin::services::asked::Asked;
 use crate::admin::services::counted::Counted;
+use crate::admin::services::doubtful::Candidates;
 use crate::admin::services::growth::Growth;
 pub(crate) use crate::admin::services::listing::{Listing, Record};
 use crate::admin::services::order::Best;
@@ -47,9 +52,9 @@ use crate::admin::services::scan::{Look, scan};
 pub(crate) use crate::admin::services::survey::Surveys;
 use crate::admin::services::unwell::Unwell;
 use crate::admin::viewer::Viewer;
-use crate::admin::wire::envelope::{Issue, IssueCode};
+use crate::admin::wire::envelope::Issue;
 use crate::admin::wire::query::ServicesQuery;
-use crate::admin::wire::services::Services;
+use crate::admin::wire::services::{Doubtful, Service, Services};
 
 /// Number of children up to which a tree is walked through for each page.
 const SMALL: usize = if cfg!(test) { 50 } else { 20_000 };
@@ -60,16 +65,14 @@ const SMALL: usize = if cfg!(test) { 50 } else { 20_000 };
 ///
 /// A parameter makes no sense: the issue names it.
 pub(crate) async fn list(
-    trees: Vec<Listing>,
+    trees: impl FnOnce() -> Vec<Listing> + Send + 'static,
     query: ServicesQuery,
     viewer: Option<Arc<Viewer>>,
     surveys: Arc<Surveys>,
-) -> Result<Services, Issue> {
-    let work = move || list_here(&trees, &query, viewer.as_deref(), &surveys);
-    match tokio::task::spawn_blocking(work).await {
-        Ok(services) => services,
-        Err(error) => Err(Issue::new(IssueCode::Internal, format!("the list of services failed: {error}"))),
-    }
+) -> Result<Services, Refused> {
+    let work = move || list_here(&trees(), &query, viewer.as_deref(), &surveys);
+    let page = aside(work).await?;
+    page.map_err(|Issue { code, text, about }| Refused::new(code, text).about(about.unwrap_or_default()))
 }
 
 /// Does what [`list`] does, in this thread.
@@ -89,6 +92,7 @@ pub(crate) fn list_here(
         unwell: Unwell::default(),
         rows: Best::new(&asked),
         growth: Growth::begin(query, viewer),
+        doubtful: asked.is_doubtful.then(Vec::new),
     };
     for tree in &trees {
         let is_large = tree.shared.directory.len() > SMALL;
@@ -110,6 +114,8 @@ struct Page<'a> {
     unwell: Unwell,
     rows: Best<'a>,
     growth: Option<Growth<'a>>,
+    /// Candidates of each tree, if they are asked for.
+    doubtful: Option<Vec<Arc<Candidates>>>,
 }
 
 impl Page<'_> {
@@ -117,6 +123,7 @@ impl Page<'_> {
     fn walk(&mut self, tree: &Listing) {
         let top = self.asked.top.as_deref().unwrap_or(&tree.root);
         let mut templates = counted::Templates::default();
+        let mut candidates = self.doubtful.is_some().then(Candidates::default);
         scan(&tree.shared, top, |path, listed| {
             if !self.asked.filter.lets_path_through(path, listed.kind) {
                 // A supervisor that is left out still says how the names below it are given.
@@ -127,12 +134,18 @@ impl Page<'_> {
             if self.asked.filter.lets_state_through(look.state) {
                 self.counted.add(&look, &mut templates, listed.kind);
                 self.unwell.add(&look);
+                if let Some(candidates) = &mut candidates {
+                    candidates.add(&look, listed);
+                }
                 let key = order::key(self.asked.sort, &look, tree, self.growth.as_mut());
                 self.rows.add(Place { key, path: path.clone() });
             } else {
                 templates.note(path, listed.kind);
             }
         });
+        if let Some(doubtful) = &mut self.doubtful {
+            doubtful.extend(candidates.map(Arc::new));
+        }
     }
 
     /// Reads the page of a large tree, in the order of the paths, and what is not well.
@@ -148,6 +161,9 @@ impl Page<'_> {
         let (found, is_partial) = unwell::find(tree);
         self.counted.add_unwalked(tree, &found, is_partial);
         found.iter().for_each(|look| self.unwell.add(look));
+        if let Some(doubtful) = &mut self.doubtful {
+            doubtful.push(surveys.candidates(tree));
+        }
         self.counted.add_sums(surveys.latest(tree).as_ref());
     }
 
@@ -167,7 +183,18 @@ impl Page<'_> {
             Some(row) => Some(row.clone()),
             None => row(&place.path, self.viewer),
         });
-        let rows = if self.asked.is_grouped { Vec::new() } else { rows.collect() };
+        let rows: Vec<Service> = if self.asked.is_grouped { Vec::new() } else { rows.collect() };
+        let (mut doubtful, mut doubtful_left_out) = (Vec::new(), 0_u64);
+        for candidates in self.doubtful.into_iter().flatten() {
+            let (found, left_out) = candidates.look_again(trees);
+            doubtful_left_out = doubtful_left_out.saturating_add(left_out);
+            doubtful.extend(found.into_iter().filter_map(|found| {
+                let known = shown.iter().chain(&rows).find(|row| *row.path == *found.path).cloned();
+                let service = known.or_else(|| row(&found.path, self.viewer))?;
+                let circle = found.circle.iter().map(|path| path.to_string()).collect();
+                Some(Doubtful { service, is_full: found.is_full, is_looping: found.is_looping, circle })
+            }));
+        }
         let (totals, groups) = self.counted.finish();
         let next = next.filter(|_| !self.asked.is_grouped);
         Services {
@@ -175,6 +202,8 @@ impl Page<'_> {
             totals,
             unwell: shown,
             unwell_left_out,
+            doubtful,
+            doubtful_left_out,
             rows,
             groups,
             next: next.map(|place| place.cursor(self.asked.sort)),

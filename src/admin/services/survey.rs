@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::admin::aside::aside;
 use crate::admin::row::millis;
+use crate::admin::services::doubtful::Candidates;
 use crate::admin::services::listing::Listing;
 use crate::admin::services::scan::{Look, scan};
 use crate::admin::wire::services::Totals;
@@ -50,6 +52,7 @@ impl Sums {
 }
 
 /// Sums, and their age.
+#[derive(Clone)]
 pub(super) struct Latest {
     pub(super) sums: Sums,
     pub(super) age_ms: u64,
@@ -61,7 +64,7 @@ pub(crate) struct Surveys(Mutex<HashMap<Arc<str>, Survey>>);
 
 #[derive(Default)]
 struct Survey {
-    sums: Option<(Sums, Instant)>,
+    latest: Option<(Sums, Arc<Candidates>, Instant)>,
     is_under_way: bool,
 }
 
@@ -70,25 +73,43 @@ impl Surveys {
     pub(super) fn latest(self: &Arc<Self>, tree: &Listing) -> Option<Latest> {
         let mut surveys = lock(&self.0);
         let survey = surveys.entry(tree.root.clone()).or_default();
-        let is_fresh = survey.sums.is_some_and(|(_, at)| at.elapsed() < RENEWED_AFTER);
+        let is_fresh = survey.latest.as_ref().is_some_and(|(.., at)| at.elapsed() < RENEWED_AFTER);
         let is_to_begin = !is_fresh && !std::mem::replace(&mut survey.is_under_way, true);
-        let latest = survey.sums.map(|(sums, at)| Latest { sums, age_ms: millis(at.elapsed()) });
+        let latest = survey.latest.as_ref().map(|(sums, _, at)| Latest { sums: *sums, age_ms: millis(at.elapsed()) });
         drop(surveys);
         if is_to_begin {
             match tokio::runtime::Handle::try_current() {
                 Ok(runtime) => {
                     let (surveys, tree) = (self.clone(), tree.clone());
-                    runtime.spawn_blocking(move || surveys.survey(&tree));
+                    // In the turn of all that reads whole trees.
+                    runtime.spawn(aside(move || drop(surveys.survey(&tree))));
                 }
-                Err(_) => self.survey(tree),
+                Err(_) => drop(self.survey(tree)),
             }
         }
         latest
     }
 
-    fn survey(&self, tree: &Listing) {
-        let mut sums = Sums::default();
-        scan(&tree.shared, &tree.root, |path, listed| sums = sums.and(Sums::of(&Look::at(path, listed, tree))));
-        lock(&self.0).insert(tree.root.clone(), Survey { sums: Some((sums, Instant::now())), is_under_way: false });
+    /// Returns the candidates of the latest walk. If it is old or missing, this thread walks.
+    pub(super) fn candidates(&self, tree: &Listing) -> Arc<Candidates> {
+        let latest = lock(&self.0).get(&tree.root).and_then(|survey| survey.latest.clone());
+        match latest {
+            Some((_, candidates, at)) if at.elapsed() < RENEWED_AFTER => candidates,
+            Some(_) | None => self.survey(tree),
+        }
+    }
+
+    fn survey(&self, tree: &Listing) -> Arc<Candidates> {
+        let (mut sums, mut candidates) = (Sums::default(), Candidates::default());
+        scan(&tree.shared, &tree.root, |path, listed| {
+            let look = Look::at(path, listed, tree);
+            sums = sums.and(Sums::of(&look));
+            candidates.add(&look, listed);
+        });
+        let candidates = Arc::new(candidates);
+        let latest = Some((sums, candidates.clone(), Instant::now()));
+        let past = lock(&self.0).insert(tree.root.clone(), Survey { latest, is_under_way: false });
+        drop(past);
+        candidates
     }
 }

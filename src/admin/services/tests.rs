@@ -10,8 +10,10 @@ use regrow_supervisors::{Backoff, GiveUp, Intensity, Policy, Restart};
 use super::*;
 use crate::admin::wire::query::Sort;
 use crate::admin::wire::services::{Group, State, Totals};
+use crate::call::Reply;
 use crate::child::{Child, ServiceChild};
 use crate::context::Context;
+use crate::handle::Handle;
 use crate::service::Service as ServiceTrait;
 use crate::slot::status::ServiceState;
 use crate::supervisor::Supervisor;
@@ -34,6 +36,26 @@ impl ServiceTrait for Stuck {
 
 fn stuck(name: &str) -> ServiceChild<()> {
     Child::service(name, |_| async { Ok(Stuck) })
+}
+
+/// Asks its peer for each message, and answers when the peer has.
+struct Asks(Handle<Ask>);
+
+struct Ask(Option<Reply<()>>);
+
+impl ServiceTrait for Asks {
+    type Msg = Ask;
+
+    async fn handle(&mut self, Ask(reply): Ask, _: &mut Context<Self>) -> anyhow::Result<()> {
+        self.0.call(|reply| Ask(Some(reply))).await?;
+        reply.map(|reply| reply.send(()));
+        Ok(())
+    }
+}
+
+fn once(tree: &Tree) -> impl FnOnce() -> Vec<Listing> + Send + 'static {
+    let listing = listing(tree);
+    || vec![listing]
 }
 
 fn listing(tree: &Tree) -> Listing {
@@ -236,12 +258,92 @@ async fn rows_are_sorted_filtered_and_grouped() {
     tree.shutdown().await;
 }
 
+// Found by review: the command searched only the rows of its page, the first of a large tree.
+#[tokio::test]
+async fn full_mailboxes_loops_and_circles_are_found_on_every_page_if_asked_for() {
+    for sessions in [SMALL / 2, 2 * SMALL] {
+        let tree = shop("shop", sessions).await;
+        let asks = |name: &'static str, peer: &'static str| {
+            Child::service(name, move |ctx| async move { Ok(Asks(ctx.lookup(peer)?)) })
+        };
+        let ring = Supervisor::one_for_one("zoo")
+            .child(asks("a", "b"))
+            .child(asks("b", "c"))
+            .child(asks("c", "a"))
+            // It waits for a member, and is none.
+            .child(asks("d", "a"))
+            .child(stuck("full").capacity(2))
+            .child(stuck("loops"))
+            // Waits for answers are noted in a tree with a watched child.
+            .child(stuck("watched").policy(Policy::default().watchdog(HOUR)))
+            .budget(Intensity::unlimited());
+        tree.supervisor("shop").unwrap().start_child(ring).await.unwrap();
+        for _ in 0..2 {
+            let generation = tree.shared.directory.get("shop/zoo/loops").unwrap().slot.status().generation;
+            tree.kill("shop/zoo/loops").unwrap();
+            until(tree.directory().watch("shop/zoo/loops").unwrap(), |status| status.generation > generation).await;
+        }
+        let full = tree.lookup::<()>("shop/zoo/full").unwrap();
+        full.cast(()).unwrap();
+        while full.accounting().in_hand == 0 {
+            tokio::task::yield_now().await;
+        }
+        full.cast(()).unwrap();
+        full.cast(()).unwrap();
+        for name in ["d", "a", "b", "c"] {
+            tree.lookup::<Ask>(&format!("shop/zoo/{name}")).unwrap().cast(Ask(None)).unwrap();
+        }
+        let query = ServicesQuery { doubtful: true, limit: Some(1), ..ServicesQuery::default() };
+        let page = loop {
+            let page = ask(&[&tree], &query).unwrap();
+            if page.doubtful.iter().filter(|row| !row.circle.is_empty()).count() == 3 {
+                break page;
+            }
+            tokio::task::yield_now().await;
+        };
+        let found: Vec<_> = page
+            .doubtful
+            .iter()
+            .map(|row| {
+                (row.service.path.trim_start_matches("shop/zoo/"), row.is_full, row.is_looping, row.circle.len())
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("a", false, false, 3),
+                ("b", false, false, 3),
+                ("c", false, false, 3),
+                ("full", true, false, 0),
+                ("loops", false, true, 0)
+            ]
+        );
+        assert_eq!(page.doubtful[1].circle, ["shop/zoo/b", "shop/zoo/c", "shop/zoo/a"]);
+        assert_eq!((page.doubtful_left_out, page.rows.len(), page.totals.are_sums_missing), (0, 1, false));
+        // It costs a look at all, and is made only if asked for.
+        assert!(ask(&[&tree], &ServicesQuery::default()).unwrap().doubtful.is_empty());
+        // What is over is not shown, though the latest walk saw it.
+        let surveys = Arc::default();
+        let look = || list_here(&[listing(&tree)], &query, None, &surveys).unwrap().doubtful;
+        assert_eq!(look().len(), 5);
+        tree.supervisor("shop/zoo").unwrap().terminate_child("b").await.unwrap();
+        tree.kill("shop/zoo/full").unwrap();
+        until(tree.directory().watch("shop/zoo/full").unwrap(), |status| status.generation == 2).await;
+        while full.accounting().in_hand == 0 {
+            tokio::task::yield_now().await;
+        }
+        let left = look();
+        assert!(left.iter().all(|row| row.circle.is_empty() && !row.is_full), "{left:?}");
+        tree.shutdown().await;
+    }
+}
+
 // A viewer learns of the sums of a large tree at its second request, with their age.
 #[tokio::test]
 async fn sums_of_a_large_tree_come_from_an_earlier_walk() {
     let tree = shop("shop", 2 * SMALL).await;
     let surveys = Arc::new(Surveys::default());
-    let ask = || list(vec![listing(&tree)], ServicesQuery::default(), None, surveys.clone());
+    let ask = || list(once(&tree), ServicesQuery::default(), None, surveys.clone());
     assert!(ask().await.unwrap().totals.are_sums_missing);
     let totals = loop {
         let totals = ask().await.unwrap().totals;
@@ -301,13 +403,14 @@ async fn times_of_a_large_tree() {
         ("filter by text", filtered("4711"), walk),
         ("filter by pattern", filtered("shop/*/4711*"), walk),
         ("filter by state", ServicesQuery { state: Some(State::Parked), ..plain.clone() }, walk),
+        ("full, looping, circles", ServicesQuery { doubtful: true, ..plain.clone() }, walk),
         ("groups and totals", ServicesQuery { group: true, ..plain.clone() }, walk),
     ] {
         let mut took = Vec::new();
         scan::HOLDS.lock().unwrap().clear();
         for _ in 0..5 {
             let begun = Instant::now();
-            let page = list(vec![listing(&tree)], query.clone(), None, surveys.clone()).await.unwrap();
+            let page = list(once(&tree), query.clone(), None, surveys.clone()).await.unwrap();
             took.push(begun.elapsed());
             assert!(page.unwell.len() == 3 || query.filter.is_some() || query.state.is_some());
         }

@@ -27,6 +27,14 @@ pub struct Greeting {
     pub parts: Vec<String>,
 }
 
+impl Greeting {
+    /// Returns the time now on the clock of a tree's record; that of the server, if it shows no such tree.
+    pub fn now_of(&self, tree: &str) -> u64 {
+        let known = self.trees.iter().find(|known| known.name == tree);
+        known.map_or(self.now_ms, |known| known.now_ms)
+    }
+}
+
 /// A tree that the server shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tree {
@@ -49,6 +57,10 @@ pub struct Tree {
     /// tree of the same name.
     #[serde(default)]
     pub boot: String,
+    /// The time of its record now: moments of the record are on this clock. It was set by that of the system when the tree was
+    /// made, and has not been changed since.
+    #[serde(default)]
+    pub now_ms: u64,
     /// Sequence number of the newest entry of its record.
     pub newest: u64,
 }

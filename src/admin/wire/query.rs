@@ -37,6 +37,9 @@ pub struct ServicesQuery {
     pub after: Option<String>,
     /// Groups by template instead of rows.
     pub group: bool,
+    /// Whether children that are up and yet not in order are searched for: see `Services::doubtful`. In a large tree that is a
+    /// look at all children, unless there was one in the last seconds.
+    pub doubtful: bool,
     /// A text that the viewer made up. With it the server gives lower bounds of ages from the viewer's last look.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub viewer: Option<String>,

@@ -16,6 +16,12 @@ pub struct Services {
     pub unwell: Vec<Service>,
     /// Number of rows that are not well and were left out. There may be more if `totals.is_partial`.
     pub unwell_left_out: u64,
+    /// Rows that are up and yet not in order, if the query asks for them: those that wait in a circle first. Capped.
+    #[serde(default)]
+    pub doubtful: Vec<Doubtful>,
+    /// Number of those that were left out.
+    #[serde(default)]
+    pub doubtful_left_out: u64,
     /// The rows of this page, in the order asked for. The well and the others.
     pub rows: Vec<Service>,
     /// Groups, if grouping was asked for: then `rows` is empty.
@@ -135,6 +141,24 @@ pub struct Service {
     /// The command that acts now, for a row that is not well: `regrow revive PATH --reason ...`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub act: Option<String>,
+}
+
+/// Child that is up and yet not in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Doubtful {
+    /// Its row.
+    pub service: Service,
+    /// Whether no more messages fit into its mailbox.
+    #[serde(default)]
+    pub is_full: bool,
+    /// Whether it was restarted twice or more in the last minute. One that waits longer between its tries is not up.
+    #[serde(default)]
+    pub is_looping: bool,
+    /// The services that wait for each other in a circle, this one first. Empty if it is in none. The circle was there at the
+    /// moment of the look; if its calls have no time limit, it stays. Waits for answers are known in trees in which a child has
+    /// a watchdog.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub circle: Vec<String>,
 }
 
 /// A time that is exact, or at least this long.

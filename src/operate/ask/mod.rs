@@ -5,3 +5,4 @@ pub(crate) mod exchange;
 pub(crate) mod parameters;
 pub(crate) mod source;
 pub(crate) mod sse;
+pub(crate) mod viewer;

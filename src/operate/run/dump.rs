@@ -46,7 +46,7 @@ pub(crate) fn made_at_ms(dump: &Dump) -> u64 {
 ///
 /// The moment that is asked for lies before the begin of the record.
 pub(crate) fn answer(dump: &Dump, query: &HistoryQuery) -> Result<History, Trouble> {
-    let is_wanted = |entry: &&DumpEntry| !query.failures || is_failure(entry);
+    let is_wanted = |entry: &&DumpEntry| !query.failures || entry.is_failure;
     let below = query.below.as_deref().unwrap_or(&dump.header.tree);
     let limit = usize::try_from(query.limit.unwrap_or(u32::MAX)).unwrap_or(usize::MAX);
     let all: Vec<&DumpEntry> = dump.below(below).rev().filter(is_wanted).collect();
@@ -61,8 +61,8 @@ pub(crate) fn answer(dump: &Dump, query: &HistoryQuery) -> Result<History, Troub
     Ok(History {
         tree: dump.header.tree.clone(),
         now_ms: made_at_ms(dump),
-        failures_begin: begin(dump, dump.header.failures, true),
-        ordinary_begin: begin(dump, dump.header.ordinary, false),
+        failures_begin: begin(dump, dump.header.failures),
+        ordinary_begin: begin(dump, dump.header.ordinary),
         entries,
         as_it_was,
         next_was: None,
@@ -104,7 +104,7 @@ fn told(dump: &Dump, entry: &DumpEntry) -> Entry {
         kind: entry.event.clone(),
         cause: entry.exit.as_ref().map(|exit| exit.kind.clone()),
         text: entry.text.clone(),
-        is_failure: is_failure(entry),
+        is_failure: entry.is_failure,
         act: entry.act.as_ref().and_then(|act| acted(act, &entry.path)),
     }
 }
@@ -127,27 +127,9 @@ fn state(word: &str) -> Option<State> {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
 }
 
-/// Whether the entry is in the ring of failures, parks, give-ups and acts.
-fn is_failure(entry: &DumpEntry) -> bool {
-    is_failure_kind(&entry.event, entry.exit.as_ref().map(|exit| exit.kind.as_str()))
-}
-
-fn is_failure_kind(event: &str, cause: Option<&str>) -> bool {
-    match event {
-        "started" | "ignored" | "delayed" | "waiting" | "renewed" | "down" | "gone" | "lost" => false,
-        "exited" => !matches!(cause, Some("normal" | "shutdown")),
-        _ => true,
-    }
-}
-
-/// Returns where a ring begins. The number of entries that are missing follows from the counts of all that were noted.
-fn begin(dump: &Dump, ring: DumpRing, of_failures: bool) -> Begin {
-    let counts = dump.header.counts.iter();
-    let noted = counts.filter(|count| is_failure_kind(&count.event, count.cause.as_deref()) == of_failures);
-    let noted: u64 = noted.map(|count| count.count).sum();
-    let held = dump.entries.iter().filter(|entry| is_failure(entry) == of_failures).count();
-    let missing = noted.saturating_sub(u64::try_from(held).unwrap_or(u64::MAX));
-    Begin { seq: ring.seq, at_ms: at_ms(dump, ring.at_us), evicted: if ring.is_cut { missing.max(1) } else { 0 } }
+fn begin(dump: &Dump, ring: DumpRing) -> Begin {
+    // A ring that was cut has lost one at least.
+    Begin { seq: ring.seq, at_ms: at_ms(dump, ring.at_us), evicted: ring.evicted.max(u64::from(ring.is_cut)) }
 }
 
 /// Returns the moment of a time of the tree's clock.

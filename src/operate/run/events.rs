@@ -26,7 +26,7 @@ pub(crate) struct Events {
     /// Begin with the events since this moment: `-5m`, `03:12`, `2026-11-29T03:12:00` (UTC). Default: the last 20.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// Only failures, parks, give-ups and acts of operators, and what undoes them.
+    /// Only failures, parks, give-ups and acts of operators. With `--follow`, what undoes them from then on, too.
     #[arg(long)]
     failures: bool,
     /// Name of the tree's root. It may be left out if the program has one tree.
@@ -43,7 +43,7 @@ impl Events {
         let tree = source.tree(self.tree.as_deref())?;
         let greeted = greeting.trees.iter().find(|known| known.name == tree);
         let (boot, newest) = greeted.map_or(("", None), |known| (&*known.boot, Some(known.newest)));
-        let past = self.past(&source, &tree, greeting.now_ms, output)?;
+        let past = self.past(&source, &tree, greeting.now_of(&tree), output)?;
         if !self.follow {
             return Ok(Code::Done);
         }

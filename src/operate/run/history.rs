@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::admin::wire::history::History;
 use crate::admin::wire::query::{DumpQuery, HistoryQuery};
@@ -23,6 +24,9 @@ use crate::operate::trouble::Trouble;
 const LAST: u32 = 100;
 /// Entries at most, which is all that the record can hold.
 const ALL: u32 = 8_192;
+
+/// Children of the tree as it was that are read, in pages of 10,000.
+const WAS_MAX: usize = 100_000;
 
 /// Options of `regrow history`.
 #[derive(Debug, Args)]
@@ -69,9 +73,10 @@ impl Past {
             }
             None => {
                 let source = Source::find(&self.target)?;
-                let now_ms = source.greeting()?.data.now_ms;
+                let greeting = source.greeting()?.data;
                 let tree = source.tree(self.tree.as_deref())?;
-                source.look::<History>("/v1/history", &self.query(Some(tree), now_ms)?)?
+                let now_ms = greeting.now_of(&tree);
+                whole(&source, self.query(Some(tree), now_ms)?)?
             }
         };
         output.answer(&answer, |past, screen| history(past, self.fold, screen))?;
@@ -102,4 +107,26 @@ impl Past {
             was_after: None,
         })
     }
+}
+
+/// Asks for the history, and for the further pages of the tree as it was. If there are more than [`WAS_MAX`] children, the
+/// answer still names the next page, and has the remark of the source about those that are left out.
+fn whole(source: &Source<'_>, mut query: HistoryQuery) -> Result<Answer<History>, Trouble> {
+    let mut whole = source.look::<History>("/v1/history", &query)?;
+    // The entries came with the first page.
+    query.limit = Some(1);
+    while whole.data.as_it_was.len() < WAS_MAX && whole.data.next_was.is_some() {
+        query.was_after = whole.data.next_was.take();
+        let mut page = source.look::<History>("/v1/history", &query)?;
+        // A page that brings nothing would be asked for again and again.
+        let is_last = page.data.as_it_was.is_empty();
+        whole.data.as_it_was.append(&mut page.data.as_it_was);
+        whole.data.next_was = page.data.next_was.filter(|_| !is_last);
+        if let (Value::Array(all), Value::Array(more)) = (&mut whole.raw["as_it_was"], &mut page.raw["as_it_was"]) {
+            all.append(more);
+        }
+        whole.raw["next_was"] = page.raw["next_was"].take();
+        whole.issues = page.issues;
+    }
+    Ok(whole)
 }

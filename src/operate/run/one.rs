@@ -9,6 +9,7 @@ use crate::admin::wire::service::ServiceInFull;
 use crate::admin::wire::services::State;
 use crate::operate::ask::answer::Answer;
 use crate::operate::ask::source::Source;
+use crate::operate::ask::viewer::viewer;
 use crate::operate::code::Code;
 use crate::operate::options::Target;
 use crate::operate::run::output::Output;
@@ -62,8 +63,7 @@ impl One {
 
 /// Asks for the child in full.
 pub(crate) fn in_full(source: &Source<'_>, path: &str) -> Result<Answer<ServiceInFull>, Trouble> {
-    let viewer = Some(format!("command of {}", std::os::unix::process::parent_id()));
-    source.look("/v1/service", &ServiceQuery { path: path.to_owned(), viewer })
+    source.look("/v1/service", &ServiceQuery { path: path.to_owned(), viewer: Some(viewer()) })
 }
 
 /// Returns the time of this machine, for looks at a file.

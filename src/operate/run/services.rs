@@ -8,6 +8,7 @@ use crate::admin::wire::query::{ServicesQuery, Sort};
 use crate::admin::wire::services::{Services, State};
 use crate::operate::ask::answer::Answer;
 use crate::operate::ask::source::Source;
+use crate::operate::ask::viewer::viewer;
 use crate::operate::code::Code;
 use crate::operate::options::Target;
 use crate::operate::run::output::Output;
@@ -179,8 +180,9 @@ impl Filter {
             tree: self.tree.clone(),
             below: self.below.clone(),
             filter: self.filter.clone(),
-            // The shell is the same from look to look, so the source can tell what has not moved since the last one.
-            viewer: Some(format!("command of {}", std::os::unix::process::parent_id())),
+            viewer: Some(viewer()),
+            // A command is no page that is open all day: it may look at all.
+            doubtful: true,
             ..ServicesQuery::default()
         }
     }
@@ -196,6 +198,8 @@ fn pages(source: &Source<'_>, mut query: ServicesQuery, rows: u64) -> Result<Ans
             break;
         }
         query.after = Some(after);
+        // They came with the first page.
+        query.doubtful = false;
         let mut page: Answer<Services> = source.look("/v1/services", &query)?;
         // A page that brings nothing would be asked for again and again.
         let is_last = page.data.rows.is_empty() && page.data.groups.is_empty();

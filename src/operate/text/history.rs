@@ -4,7 +4,7 @@ use crate::admin::wire::history::{Begin, History, Was};
 use crate::admin::wire::services::Totals;
 use crate::operate::text::branches::{Leaf, branches};
 use crate::operate::text::event::entry;
-use crate::operate::text::headline::counts;
+use crate::operate::text::headline::{counts, many};
 use crate::operate::text::screen::{Colour, Screen, wrap};
 use crate::operate::text::{ago, clock, safe};
 
@@ -76,6 +76,11 @@ fn as_it_was(history: &History, at_ms: u64, fold: usize, screen: &Screen, out: &
     let mut leaves: Vec<Leaf> = history.as_it_was.iter().map(leaf).collect();
     leaves.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
     branches(&leaves, fold, screen, out);
+    if history.next_was.is_some() {
+        let read = many(leaves.len() as u64, "child", "children");
+        let more = format!("{read} were read, and there were more: --below PATH shows a part");
+        out.push_str(&format!("{}\n", screen.paint(Colour::Yellow, &more)));
+    }
 }
 
 fn begins(history: &History) -> String {

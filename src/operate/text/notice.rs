@@ -1,6 +1,6 @@
 //! The notice about a child that is not well: state, cause, next try, budget left, and the command that acts now.
 
-use crate::admin::wire::services::{Service, Services, State};
+use crate::admin::wire::services::{Doubtful, Service, Services};
 use crate::operate::text::headline::many;
 use crate::operate::text::ps::{age, queue};
 use crate::operate::text::screen::{Colour, Screen, colour, fit_end, word, wrap};
@@ -10,6 +10,8 @@ use crate::operate::text::{ago, length, safe};
 const INDENT: &str = "    ";
 /// Reason in a command that is offered. It is meant to be replaced, and is true if it is not.
 const BY_HAND: &str = "by hand";
+/// Members of a circle of waits that are named, beside the first.
+const AROUND: usize = 5;
 /// Commands that a row may offer.
 const VERBS: [&str; 7] = ["kill", "restart", "terminate", "start", "park", "revive", "why"];
 
@@ -28,22 +30,25 @@ pub(crate) fn notices(services: &Services, screen: &Screen, out: &mut String) {
     }
 }
 
-/// Writes a notice for every row of the page that is up and yet not in order: its mailbox is full, so it refuses or sheds
-/// messages, or it fails again and again and happens to be up at this look.
+/// Writes a notice for every child that is up and yet not in order: its mailbox is full, so it refuses or sheds messages; it
+/// fails again and again and happens to be up at this look; or it waits for itself, by way of others.
 pub(crate) fn doubtful(services: &Services, screen: &Screen, out: &mut String) {
-    for service in services.rows.iter().filter(|service| is_doubtful(service)) {
-        let loops = service.restarts.as_ref().filter(|_| is_looping(service));
+    for Doubtful { service, is_full, is_looping, circle } in &services.doubtful {
+        let loops = service.restarts.as_ref().filter(|_| *is_looping);
         let loops = loops.map(|restarts| format!("restarted {} times in the last minute", restarts.minute));
-        let full = is_full(service).then(|| format!("its mailbox is full: {} wait", queue(service)));
-        let state = std::iter::once("up".to_owned()).chain(loops).chain(full).collect::<Vec<_>>().join(", ");
+        let full = is_full.then(|| format!("its mailbox is full: {} wait", queue(service)));
+        let waits = (!circle.is_empty()).then(|| "waits in a circle".to_owned());
+        let state =
+            std::iter::once("up".to_owned()).chain(waits).chain(loops).chain(full).collect::<Vec<_>>().join(", ");
         let path = fit_end(&service.path, screen.width().saturating_sub(state.len() + 2).max(screen.width() / 2));
         out.push_str(&format!("{}  {}\n", screen.paint(Colour::Bold, &path), screen.paint(Colour::Yellow, &state)));
-        let cause = if is_looping(service) { cause(service, services.now_ms) } else { None };
+        let around = around(circle);
+        let cause = if *is_looping { cause(service, services.now_ms) } else { None };
         let oldest = service.oldest.map(|oldest| format!("the oldest waits for {}", age(oldest)));
         let in_hand = service.in_hand.map(|held| format!("one is in hand for {}", age(held)));
         let ages: Vec<String> = [oldest, in_hand].into_iter().flatten().collect();
         let ages = if ages.is_empty() { None } else { Some(ages.join("; ")) };
-        for text in [cause, ages].into_iter().flatten() {
+        for text in [around, cause, ages].into_iter().flatten() {
             for line in wrap(&text, screen.width().saturating_sub(INDENT.len())) {
                 out.push_str(&format!("{INDENT}{line}\n"));
             }
@@ -51,16 +56,29 @@ pub(crate) fn doubtful(services: &Services, screen: &Screen, out: &mut String) {
         let why = screen.paint(Colour::Bold, &act_on(service, "why", screen));
         out.push_str(&format!("{INDENT}{why}\n"));
     }
+    if services.doubtful_left_out > 0 {
+        let more = format!(
+            "and {} more that are up and full or restarted often: --below PATH shows them",
+            services.doubtful_left_out
+        );
+        out.push_str(&screen.paint(Colour::Yellow, &more));
+        out.push('\n');
+    }
 }
 
-/// Whether a child that is up has to be looked at.
-pub(crate) fn is_doubtful(service: &Service) -> bool {
-    service.state == State::Up && (is_full(service) || is_looping(service))
-}
-
-/// Whether it was restarted twice or more in the last minute. One that waits longer between its tries is seen waiting.
-fn is_looping(service: &Service) -> bool {
-    service.restarts.as_ref().is_some_and(|restarts| restarts.minute >= 2)
+/// Returns the circle of waits in one line: `shop/a waits for shop/b, that for shop/a`. The middle of a long one is left out.
+fn around(circle: &[String]) -> Option<String> {
+    let (first, others) = circle.split_first()?;
+    let more = others.len().saturating_sub(AROUND);
+    let mut text = format!("{} waits", safe(first));
+    for peer in others.iter().take(AROUND) {
+        text.push_str(&format!(" for {}, that", safe(peer)));
+    }
+    if more > 0 {
+        text.push_str(&format!(" for {}, the last of them", many(more as u64, "more", "more")));
+    }
+    text.push_str(&format!(" for {}", safe(first)));
+    Some(text)
 }
 
 /// Whether no more messages fit into its mailbox.

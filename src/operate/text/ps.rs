@@ -6,7 +6,7 @@ use crate::admin::wire::greeting::Greeting;
 use crate::admin::wire::services::{Age, Group, Restarts, Service, Services};
 use crate::operate::text::headline::{counts, headline};
 use crate::operate::text::length;
-use crate::operate::text::notice::{doubtful, is_doubtful, is_full, notices};
+use crate::operate::text::notice::{doubtful, is_full, notices};
 use crate::operate::text::screen::{Colour, Screen, colour, word};
 use crate::operate::text::table::{Align, Cell, Column, Table};
 
@@ -14,7 +14,7 @@ use crate::operate::text::table::{Align, Cell, Column, Table};
 pub fn ps(services: &Services, greeting: Option<&Greeting>, screen: &Screen) -> String {
     let mut out = String::new();
     headline(&services.totals, greeting, screen, &mut out);
-    if !services.unwell.is_empty() || services.rows.iter().any(is_doubtful) {
+    if !services.unwell.is_empty() || !services.doubtful.is_empty() {
         out.push('\n');
         notices(services, screen, &mut out);
         doubtful(services, screen, &mut out);

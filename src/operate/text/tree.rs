@@ -5,7 +5,7 @@ use crate::admin::wire::services::{Service, Services};
 use crate::operate::text::branches::{Leaf, branches};
 use crate::operate::text::headline::headline;
 use crate::operate::text::length;
-use crate::operate::text::notice::{doubtful, is_doubtful, notices};
+use crate::operate::text::notice::{doubtful, notices};
 use crate::operate::text::ps::age;
 use crate::operate::text::screen::{Colour, Screen};
 
@@ -16,7 +16,7 @@ use crate::operate::text::screen::{Colour, Screen};
 pub fn tree(services: &Services, greeting: Option<&Greeting>, fold: usize, screen: &Screen) -> String {
     let mut out = String::new();
     headline(&services.totals, greeting, screen, &mut out);
-    if !services.unwell.is_empty() || services.rows.iter().any(is_doubtful) {
+    if !services.unwell.is_empty() || !services.doubtful.is_empty() {
         out.push('\n');
         notices(services, screen, &mut out);
         doubtful(services, screen, &mut out);

@@ -142,6 +142,38 @@ async fn a_file_that_cannot_be_written_is_named_in_the_log() {
     assert!(line.contains("/nowhere/at/all/history.jsonl"), "{line}");
 }
 
+// Found by reading: both had one name for the file that is written first, and the one that came second removed it.
+#[tokio::test(start_paused = true)]
+async fn two_that_write_one_file_at_once_do_not_disturb_each_other() {
+    let (history, folder) = (some_history().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("history.jsonl");
+    std::thread::scope(|scope| {
+        let writers: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| (0..25).try_for_each(|_| history.write_to_file(&file)))).collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+    });
+    let dump = Dump::read(&std::fs::read(&file).unwrap()[..]).unwrap();
+    assert_eq!((dump.damage, dump.entries.len()), (None, history.entries.len()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left in the folder");
+}
+
+// Found by a dump to a device: with the rights to do so, it was replaced by a file.
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn what_is_no_file_is_not_replaced_by_one() {
+    let (history, folder) = (some_history().await, tempfile::tempdir().unwrap());
+    let (inside, socket) = (folder.path().join("folder"), folder.path().join("socket"));
+    std::fs::create_dir(&inside).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in [&inside, &socket] {
+        let error = history.write_to_file(path).unwrap_err().to_string();
+        assert_eq!(error, "it is there already, and is no regular file");
+        assert!(!std::fs::metadata(path).unwrap().is_file());
+    }
+    assert!(history.write_to_file(folder.path().join("none/history.jsonl")).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left in the folder");
+}
+
 #[tokio::test]
 async fn below_the_root_the_file_is_refused() {
     let sub = Supervisor::one_for_one("sub").dump_history_to("history.jsonl");

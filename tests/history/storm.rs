@@ -13,7 +13,7 @@ use regrow::{
     Directory, DynamicSupervisor, HistoryKind, HistoryState, Intensity, Restart, ServiceState, Supervisor, Tree,
 };
 
-use crate::common::tree::soon;
+use crate::common::tree::{MS, soon};
 
 /// The state and the generation that each path was told to have.
 #[derive(Default)]
@@ -78,7 +78,7 @@ async fn ends(tree: &Tree, lane: u64, left: &AtomicU64) {
     }
 }
 
-/// Reads pages as a follower does, until the storm is over. Returns the numbers of entries and of gaps.
+/// Reads a page each millisecond, as a follower does, until the storm is over. Returns the numbers of entries and of gaps.
 fn follow(directory: &Directory, is_over: &AtomicBool) -> (u64, u64) {
     let (mut seen, mut story, mut entries, mut gaps) = (directory.history_after(0).latest, Story::default(), 0, 0);
     loop {
@@ -96,13 +96,14 @@ fn follow(directory: &Directory, is_over: &AtomicBool) -> (u64, u64) {
             (gaps, story) = (gaps + 1, Story::default());
         }
         seen = page.latest;
+        std::thread::sleep(MS);
         if last {
             return (entries, gaps);
         }
     }
 }
 
-/// Writes dumps and reads them back, and looks at the past.
+/// Writes dumps and reads them back, and looks at the past, with pauses that leave the storm its turns.
 fn dump(directory: &Directory, is_over: &AtomicBool) -> u64 {
     let mut dumps = 0;
     while !is_over.load(Ordering::Acquire) {
@@ -138,6 +139,7 @@ fn dump(directory: &Directory, is_over: &AtomicBool) -> u64 {
             assert!(then.iter().any(|line| &*line.path == "app" && line.state == HistoryState::Up), "{at:?} {then:?}");
         }
         dumps += 1;
+        std::thread::sleep(20 * MS);
     }
     dumps
 }

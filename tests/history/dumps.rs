@@ -174,35 +174,14 @@ async fn what_is_no_file_is_not_replaced_by_one() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left in the folder");
 }
 
-/// A small file system. `None` if this user cannot mount one.
-#[cfg(target_os = "linux")]
-struct Small(tempfile::TempDir);
-
-#[cfg(target_os = "linux")]
-impl Small {
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mount = std::process::Command::new("mount");
-        let done = mount.args(["-t", "tmpfs", "-o", "size=16k", "none"]).arg(folder.path()).output();
-        done.is_ok_and(|done| done.status.success()).then_some(Self(folder))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
 async fn on_a_full_disk_the_old_file_stays_and_the_log_says_why() {
-    let Some(small) = Small::mount() else {
+    let Some(small) = crate::common::disk::Small::mount() else {
         println!("a full disk is left out: this user cannot mount one");
         return;
     };
-    let file = small.0.path().join("history.jsonl");
+    let file = small.path().join("history.jsonl");
     std::fs::write(&file, "of yesterday").unwrap();
     let (log, _listening) = Log::listen();
     let tree = Supervisor::one_for_one("app").intensity(60, SEC).dump_history_to(&file);
@@ -220,7 +199,7 @@ async fn on_a_full_disk_the_old_file_stays_and_the_log_says_why() {
     let line = lines.iter().find(|line| line.contains("could not be written")).expect("the log says so");
     assert!(line.contains("history.jsonl") && line.contains("No space left"), "{line}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "of yesterday");
-    assert_eq!(std::fs::read_dir(small.0.path()).unwrap().count(), 1, "nothing else is left in the folder");
+    assert_eq!(std::fs::read_dir(small.path()).unwrap().count(), 1, "nothing else is left in the folder");
 }
 
 #[tokio::test]

@@ -67,7 +67,12 @@ pub(crate) async fn ask(shared: &Arc<Shared>, service: &mut Service) -> Option<W
         let (cause, text) = (exit.kind().to_string(), exit.to_string());
         service.last_exit = Some(LastExit { cause, text, at_ms: why.ago.map(ago_ms) });
     }
-    let asked = why.waits_for.iter().map(|name| name.trim_start_matches('/').to_owned());
+    // Its supervisor would start it without the service that it depends on. The explanation names that service.
+    let is_parked_along = why.parked_by_order.is_none() && !why.waits_for.is_empty();
+    if service.state == State::Parked && is_parked_along {
+        service.act = command(&service.path, State::Waiting);
+    }
+    let asked = why.paths_of(&why.waits_for).map(|path| path.to_string());
     let waited = [why.waits_for_answer.as_ref().map(|wait| &wait.0), why.waits_for_room.as_ref().map(|wait| &wait.0)];
     let all = asked.chain(waited.into_iter().flatten().map(|peer| peer.to_string()));
     for peer in all {

@@ -19,8 +19,9 @@ impl<M: Send + 'static> Partitions<M> {
     /// [`Handle::restart`](crate::Handle::restart) does. A partition counts as restarted when its new incarnation is
     /// ready, and then the next one begins. Returns the number of restarted partitions.
     ///
-    /// The first failure ends the roll: no other partition is restarted after it. Partitions that are down are left out.
-    /// One that is being stopped is waited for, and left out if it is down or gone then.
+    /// The first failure ends the roll: no other partition is restarted after it. Partitions that are down when their turn
+    /// comes are left out, and so are those that are parked until an order revives them. One that is being stopped is
+    /// waited for, and left out if it is down or gone then. A partition that is parked while it is restarted has failed.
     /// Dropping the future stops the roll as well. Restarts that are under way are carried out.
     ///
     /// ```
@@ -69,7 +70,7 @@ impl DynamicHandle {
 
 impl SupervisorHandle {
     /// Restarts all children by order, in start order, at most `at_most` at a time: see
-    /// [`Partitions::restart_rolling`]. Children that are down are left out.
+    /// [`Partitions::restart_rolling`]. Children that are down, or parked until an order revives them, are left out.
     ///
     /// # Errors
     ///
@@ -110,14 +111,19 @@ impl SupervisorHandle {
         }
     }
 
-    /// Restarts a child and waits until it is ready. `false` if the child is gone, or rests.
+    /// Restarts a child and waits until it is ready. `false` if the child is gone, rests, or is set aside.
     async fn renew_until_ready(&self, name: &str, reason: Arc<str>) -> Result<bool, RollingCause> {
         let restarted = loop {
-            let listed = self.shared.directory.get(&self.child_path(name));
-            let generation = listed.map(|listed| listed.slot.status().generation);
+            let status = self.shared.directory.get(&self.child_path(name)).map(|listed| listed.slot.status());
+            // Its next life is a new one in any case. A child that is set aside later has not come up with what is new.
+            if status.is_some_and(|status| status.state == ServiceState::Parked { until: None }) {
+                return Ok(false);
+            }
             match self.renew(name, reason.clone()).await {
                 // Whether it comes back is known when it is gone.
-                Err(RestartError::Stopping { path }) => self.has_left(&path, generation).await,
+                Err(RestartError::Stopping { path }) => {
+                    self.has_left(&path, status.map(|status| status.generation)).await;
+                }
                 restarted => break restarted,
             }
         };

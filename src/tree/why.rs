@@ -17,6 +17,7 @@ use crate::slot::room::LONG;
 use crate::slot::saves::SaveFigures;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::tree::lookup::LookupError;
+use crate::tree::paths::path_of;
 use crate::tree::shared::Shared;
 
 /// The reasons for a child's present state, the budget that is left, and what comes next. When displayed it is a
@@ -302,8 +303,8 @@ impl fmt::Display for Why {
         self.say_what_led_here(f)?;
         self.say_who_gave_up(f)?;
         if let Some((name, ago)) = &self.renewed {
-            let name = name.trim_start_matches('/');
-            write!(f, " It was restarted {ago:.1?} ago, because `{name}` was ready again in a new life.")?;
+            let name = self.list(std::slice::from_ref(name));
+            write!(f, " It was restarted {ago:.1?} ago, because {name} was ready again in a new life.")?;
         }
         self.say_what_is_kept(f)?;
         self.say_what_is_left(f)
@@ -311,6 +312,12 @@ impl fmt::Display for Why {
 }
 
 impl Why {
+    /// The full paths of services in [`waits_for`](Self::waits_for) and [`lost`](Self::lost).
+    pub(crate) fn paths_of<'a>(&'a self, names: &'a [Arc<str>]) -> impl Iterator<Item = Arc<str>> + 'a {
+        let scope = self.path.rsplit_once('/').map_or("", |(scope, _)| scope);
+        names.iter().map(move |name| path_of(scope, name))
+    }
+
     fn say_where(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ServiceStatus { state, generation, ready } = self.status;
         if let Some(supervisor) = &self.supervisor {
@@ -328,6 +335,9 @@ impl Why {
             (Some(ChildState::Retrying), Some(next)) => write!(f, "is started again in {next:.1?}."),
             (Some(ChildState::Retrying), None) => f.write_str("is started again as soon as its turn comes."),
             (Some(ChildState::Parked), Some(next)) => write!(f, "is parked, and tried again in {next:.1?}."),
+            (Some(ChildState::Parked), None) if !self.waits_for.is_empty() => {
+                f.write_str("is parked with a service that it depends on: revive that one.")
+            }
             (Some(ChildState::Parked), None) => f.write_str("is parked."),
             (Some(ChildState::Waiting), _) => f.write_str("is not started."),
             (Some(ChildState::Starting), _) => f.write_str("is being started."),
@@ -355,7 +365,7 @@ impl Why {
 
     fn say_what_it_waits_for(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.waits_for.is_empty() {
-            write!(f, " It waits for {}.", list(&self.waits_for))?;
+            write!(f, " It waits for {}.", self.list(&self.waits_for))?;
         }
         match &self.waits_for_answer {
             Some((peer, Some(waited))) => write!(f, " It has waited {waited:.1?} for an answer of `{peer}`.")?,
@@ -372,9 +382,15 @@ impl Why {
         self.say_what_is_saved(f)?;
         match self.lost.len() {
             0 => Ok(()),
-            1 => write!(f, " {} is gone: only an order brings it back.", list(&self.lost)),
-            _ => write!(f, " {} are gone: only an order brings them back.", list(&self.lost)),
+            1 => write!(f, " {} is gone: only an order brings it back.", self.list(&self.lost)),
+            _ => write!(f, " {} are gone: only an order brings them back.", self.list(&self.lost)),
         }
+    }
+
+    /// The full paths of these services, which the supervisor knows by their names.
+    fn list(&self, names: &[Arc<str>]) -> String {
+        let quoted: Vec<_> = self.paths_of(names).map(|path| format!("`{path}`")).collect();
+        quoted.join(" and ")
     }
 
     fn say_what_is_saved(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -467,7 +483,9 @@ impl Why {
             let more = if is_parked { ", which is more than its policy allows" } else { "" };
             write!(f, " Of its latest messages, {failures}{more}.")?;
         }
-        let by_budget = self.parked_by_order.is_none()
+        // A child that is parked for a service that it depends on has its budget.
+        let by_budget = self.is_half_open
+            && self.parked_by_order.is_none()
             && self.failures.is_none()
             && !matches!(self.rule, Some((_, RuleAction::Park)))
             && !self.is_parked_for_kept;
@@ -495,11 +513,6 @@ impl Why {
             Some(_) | None => Ok(()),
         }
     }
-}
-
-fn list(names: &[Arc<str>]) -> String {
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{}`", name.trim_start_matches('/'))).collect();
-    quoted.join(" and ")
 }
 
 impl<M: Send + 'static> Handle<M> {

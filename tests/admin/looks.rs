@@ -9,10 +9,13 @@ use regrow::admin::wire::service::ServiceInFull;
 use regrow::admin::wire::services::{Services, State};
 use regrow::admin::{Admin, Capability};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Backoff, Child, Context, DynamicSupervisor, Intensity, Policy, Supervisor, Tree};
+use regrow::{
+    Backoff, Child, Context, Dependency, DynamicSupervisor, Intensity, Policy, Readiness, ServiceState, Supervisor,
+    Tree,
+};
 
 use crate::client::serve;
-use crate::common::tree::{SEC, hears_of, probe, soon, up, worked_off};
+use crate::common::tree::{SEC, hears_of, probe, soon, stands, up, worked_off};
 
 async fn shop() -> Tree {
     let journal = Journal::new();
@@ -61,6 +64,49 @@ async fn a_row_has_the_template_the_state_and_the_counters() {
     assert_eq!((db.state, db.ready, db.generation, db.messages.handled), (State::Up, true, 1, 1));
     assert!(db.since_ms.is_some());
     assert!(services.unwell.is_empty());
+}
+
+// Found by parking a dependency: the row named it without its supervisor, offered to start the dependent without it, and
+// `why` told of a budget that was used up.
+#[tokio::test]
+async fn a_service_that_waits_for_a_parked_one_names_its_path_and_blames_no_budget() {
+    let journal = Journal::new();
+    let needs = |on: &'static str| Policy::default().depends_on([Dependency::ready(on)]);
+    let late = Policy::default().readiness(Readiness::WhenSaid);
+    let tree = Supervisor::one_for_one("shop")
+        .child(journal.probe("db"))
+        .child(journal.probe("web").policy(needs("db")))
+        .child(journal.probe("late").policy(late))
+        .child(journal.probe("last").policy(needs("late")))
+        .start()
+        .await
+        .unwrap();
+    tree.park("shop/db", "upgrade").await.unwrap();
+    tree.kill("shop/web").unwrap();
+    stands(&tree, "shop/web", ServiceState::Parked { until: None }).await;
+    let served = serve(&Admin::new("shop").tree(&tree)).await;
+    let services: Services = served.get("/v1/services").await;
+    let row = |path: &str| services.unwell.iter().find(|row| &*row.path == path).unwrap();
+    let said = |path: &str| (row(path).state, row(path).waits_for.join(" "), row(path).act.clone().unwrap_or_default());
+    let expected = |state, waits: &str, act: &str| (state, waits.to_owned(), format!("regrow {act}"));
+    assert_eq!(said("shop/db"), expected(State::Parked, "", "revive shop/db --reason TEXT"));
+    assert_eq!(said("shop/web"), expected(State::Parked, "shop/db", "why shop/web"));
+    assert_eq!(said("shop/last"), expected(State::Waiting, "shop/late", "why shop/last"));
+    for (path, text) in [
+        (
+            "shop/web",
+            "`shop/web` is parked with a service that it depends on: revive that one. It waits for `shop/db`. Its last life \
+             ended",
+        ),
+        ("shop/last", "`shop/last` is not started. It waits for `shop/late`. Nothing has gone wrong with it yet."),
+    ] {
+        let full: ServiceInFull = served.get(&format!("/v1/service?path={path}")).await;
+        assert!(full.why.starts_with(text) && !full.why.contains("used up"), "{}", full.why);
+    }
+    let missing = tree.health().to_string();
+    let all = "shop/db is parked, shop/last is waiting";
+    assert!(missing.contains("not ready") && missing.contains(all), "{missing}");
+    tree.shutdown().await;
 }
 
 #[tokio::test]

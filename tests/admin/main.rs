@@ -15,6 +15,12 @@ mod looks;
 mod nuisance;
 mod schema;
 #[cfg(feature = "metrics")]
+#[allow(dead_code, reason = "the tests of the metrics read more of a scrape")]
+#[path = "../metrics/scrape.rs"]
+mod scrape;
+#[cfg(feature = "metrics")]
 mod scraped;
 mod security;
+#[cfg(feature = "metrics")]
+mod storm;
 mod tcp;

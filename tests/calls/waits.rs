@@ -53,7 +53,7 @@ async fn a_tree_is_ready_when_all_that_are_required_are() {
         lines[..2],
         ["not ready after 1s:", "  `app/http` is up in generation 1, but has not said that it is ready."]
     );
-    assert_eq!(lines[3], "  `app/web` is not started. It waits for `http`.");
+    assert_eq!(lines[3], "  `app/web` is not started. It waits for `app/http`.");
 
     tree.ready(Duration::MAX).await.unwrap();
     assert!(tree.directory().is_ready());

@@ -11,10 +11,12 @@
 //! | `book.rs` | a service that begins with what the one before has kept |
 //! | `kinds.rs` | bare tasks and ractor actors |
 //! | `pool.rs`, `partitions.rs` | dynamic and partitioned supervisors |
+//! | `disk.rs` | a disk that is soon full |
 //! | `log.rs` | the log of a thread, line by line |
 #![allow(dead_code, reason = "each test program uses a part of its own")]
 
 pub(crate) mod book;
+pub(crate) mod disk;
 pub(crate) mod kinds;
 pub(crate) mod log;
 pub(crate) mod mail;

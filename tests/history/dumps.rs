@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use regrow::admin::{Dump, DumpError};
-use regrow::testing::Journal;
+use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Child, History, StartError, Supervisor};
 
 use crate::common::log::Log;
-use crate::common::tree::{SEC, probe, up};
+use crate::common::tree::{SEC, probe, soon, up};
 
 async fn some_history() -> History {
     let tree =
@@ -140,6 +140,66 @@ async fn a_file_that_cannot_be_written_is_named_in_the_log() {
     let lines = log.take();
     let line = lines.iter().find(|line| line.contains("could not be written")).expect("the log says so");
     assert!(line.contains("/nowhere/at/all/history.jsonl"), "{line}");
+}
+
+// Found by reading: both had one name for the file that is written first, and the one that came second removed it.
+#[tokio::test(start_paused = true)]
+async fn two_that_write_one_file_at_once_do_not_disturb_each_other() {
+    let (history, folder) = (some_history().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("history.jsonl");
+    std::thread::scope(|scope| {
+        let writers: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| (0..25).try_for_each(|_| history.write_to_file(&file)))).collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+    });
+    let dump = Dump::read(&std::fs::read(&file).unwrap()[..]).unwrap();
+    assert_eq!((dump.damage, dump.entries.len()), (None, history.entries.len()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left in the folder");
+}
+
+// Found by a dump to a device: with the rights to do so, it was replaced by a file.
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn what_is_no_file_is_not_replaced_by_one() {
+    let (history, folder) = (some_history().await, tempfile::tempdir().unwrap());
+    let (inside, socket) = (folder.path().join("folder"), folder.path().join("socket"));
+    std::fs::create_dir(&inside).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in [&inside, &socket] {
+        let error = history.write_to_file(path).unwrap_err().to_string();
+        assert_eq!(error, "it is there already, and is no regular file");
+        assert!(!std::fs::metadata(path).unwrap().is_file());
+    }
+    assert!(history.write_to_file(folder.path().join("none/history.jsonl")).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left in the folder");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn on_a_full_disk_the_old_file_stays_and_the_log_says_why() {
+    let Some(small) = crate::common::disk::Small::mount() else {
+        println!("a full disk is left out: this user cannot mount one");
+        return;
+    };
+    let file = small.path().join("history.jsonl");
+    std::fs::write(&file, "of yesterday").unwrap();
+    let (log, _listening) = Log::listen();
+    let tree = Supervisor::one_for_one("app").intensity(60, SEC).dump_history_to(&file);
+    let tree = tree.child(Journal::new().probe("web")).start().await.unwrap();
+    let web = probe(&tree, "app/web");
+    for generation in 1..=60 {
+        up(&tree, "app/web", generation).await;
+        web.cast(ProbeMsg::Fail("a reason that is long enough to fill a small disk when it is told sixty times"))
+            .unwrap();
+    }
+    up(&tree, "app/web", 61).await;
+    web.kill().unwrap();
+    assert!(soon("the end", tree.wait()).await.gave_up.is_some());
+    let lines = log.take();
+    let line = lines.iter().find(|line| line.contains("could not be written")).expect("the log says so");
+    assert!(line.contains("history.jsonl") && line.contains("No space left"), "{line}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "of yesterday");
+    assert_eq!(std::fs::read_dir(small.path()).unwrap().count(), 1, "nothing else is left in the folder");
 }
 
 #[tokio::test]

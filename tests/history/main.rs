@@ -13,4 +13,5 @@ mod entries;
 mod past;
 mod random;
 mod rings;
+mod storm;
 mod walk;

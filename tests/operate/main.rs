@@ -6,6 +6,8 @@
 mod acts;
 mod codes;
 mod data;
+#[path = "../common/disk.rs"]
+mod disk;
 mod dump;
 mod fake;
 mod follow;

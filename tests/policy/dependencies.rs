@@ -41,7 +41,7 @@ async fn dependents_wait_at_boot_and_through_restarts_and_are_woken_by_readiness
     let why = tree.why("app/near").await.unwrap();
     assert_eq!(
         why.to_string(),
-        "`app/near` is not started. It waits for `db`. Nothing has gone wrong with it yet. Its restarts are not limited."
+        "`app/near` is not started. It waits for `app/db`. Nothing has gone wrong with it yet. Its restarts are not limited."
     );
     assert!(tree.why("app/web/far").await.unwrap().to_string().contains("It waits for `app/db`."));
     let near = probe(&tree, "app/near");

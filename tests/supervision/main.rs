@@ -27,6 +27,8 @@ mod no_effect;
 mod observing;
 mod ordered_parks;
 mod ordered_restarts;
+mod park_effects;
+mod park_meets;
 mod partitioned;
 mod policies;
 mod proportional;

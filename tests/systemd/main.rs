@@ -118,6 +118,21 @@ mod tests {
         assert_eq!(unit.heard().matches("STOPPING=1").count(), 1, "{}", unit.heard());
     }
 
+    // A service that does not yield is no reason to restart the process while another thread runs the rest.
+    fn signs_of_life_go_on_while_one_of_two_threads_is_blocked() {
+        let mut unit = Unit::start("blocks-one", &[("WATCHDOG_USEC", "200000")]);
+        unit.tells_at_last("WATCHDOG=1\n");
+        unit.writes("block\n");
+        unit.says("blocked");
+        unit.takes_all();
+        for _ in 0..5 {
+            unit.tells_at_last("WATCHDOG=1\n");
+        }
+        unit.writes("unblock\n");
+        unit.signal("TERM").exits(0).takes_all();
+        assert_eq!(unit.heard().matches("STOPPING=1").count(), 1, "{}", unit.heard());
+    }
+
     fn the_watchdog_of_another_process_is_not_ours() {
         let mut unit = Unit::start("well", &[("WATCHDOG_USEC", "2000"), ("WATCHDOG_PID", "1")]);
         unit.tells_at_last("READY=1\nSTATUS=2 services\n");
@@ -154,6 +169,7 @@ mod tests {
             a_signal_during_the_boot_is_told_too,
             a_name_cannot_tell_systemd_anything,
             signs_of_life_come_at_half_of_the_time_and_not_from_a_blocked_runtime,
+            signs_of_life_go_on_while_one_of_two_threads_is_blocked,
             the_watchdog_of_another_process_is_not_ours,
             without_a_socket_or_with_a_wrong_one_all_goes_on,
         ];

@@ -29,7 +29,11 @@ fn shop(db: impl Into<Child>) -> Supervisor {
 
 pub(crate) fn run(mode: &str) -> Result<(), RunError> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut runtime = match mode {
+        "blocks-one" => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     let done = runtime.block_on(serve(mode));
     // A thread that reads the standard input goes on.
     runtime.shutdown_background();
@@ -39,7 +43,7 @@ pub(crate) fn run(mode: &str) -> Result<(), RunError> {
 async fn serve(mode: &str) -> Result<(), RunError> {
     let late = Policy::default().readiness(Readiness::WhenSaid);
     let description = match mode {
-        "well" | "drains" | "blocks" => shop(db()),
+        "well" | "drains" | "blocks" | "blocks-one" => shop(db()),
         "late" => shop(db().policy(late)),
         "parks" => shop(db().policy(at_first_failure(GiveUp::Park(Backoff::new(3600 * SEC))))),
         "gives-up" => shop(db().policy(at_first_failure(GiveUp::EndTree))),

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::admin::dump::entry::DumpEntry;
 use crate::admin::dump::header::DumpHeader;
@@ -29,11 +29,14 @@ impl History {
     ///
     /// # Errors
     ///
-    /// The folder is missing or full, or may not be written to.
+    /// The folder is missing or full, or may not be written to. The path is that of a folder, a device or a socket.
     pub fn write_to_file(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
-        let beside = beside(path, self.now)?;
-        let written = self.write_new(&beside).and_then(|()| fs::rename(&beside, path));
+        if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is there already, and is no regular file"));
+        }
+        let (beside, target) = create_beside(path)?;
+        let written = self.write_synced(target).and_then(|()| fs::rename(&beside, path));
         if written.is_err() {
             let _ = fs::remove_file(&beside);
         }
@@ -41,12 +44,8 @@ impl History {
         sync_folder(path)
     }
 
-    fn write_new(&self, path: &Path) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut target = BufWriter::new(options.open(path)?);
+    fn write_synced(&self, target: File) -> io::Result<()> {
+        let mut target = BufWriter::new(target);
         self.write_to(&mut target)?;
         target.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     }
@@ -57,13 +56,25 @@ fn write_line(target: &mut impl Write, line: &impl serde::Serialize) -> io::Resu
     target.write_all(b"\n")
 }
 
-/// Path of the file that is written first: in the same folder, and of this process alone.
-fn beside(path: &Path, now: Duration) -> io::Result<PathBuf> {
+/// Creates the file that is written first: in the same folder, with a name that no other writer uses.
+fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    static WRITERS: AtomicU64 = AtomicU64::new(0);
     let Some(name) = path.file_name() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
     };
-    let name = format!(".{}.{}-{}.tmp", name.to_string_lossy(), std::process::id(), now.as_nanos());
-    Ok(path.with_file_name(name))
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    loop {
+        let writer = WRITERS.fetch_add(1, Ordering::Relaxed);
+        let beside = path.with_file_name(format!(".{}.{}-{writer}.tmp", name.to_string_lossy(), std::process::id()));
+        match options.open(&beside) {
+            // A process with this number was killed while it wrote.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return opened.map(|file| (beside, file)),
+        }
+    }
 }
 
 /// Makes the new name last.

@@ -1,6 +1,6 @@
 //! `regrow history`: the record of a running program, or of a dump.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -88,8 +88,12 @@ impl Past {
         let source = Source::find(&self.target)?;
         let tree = source.tree(self.tree.as_deref())?;
         let lines = source.lines(&address("/v1/history/dump", &DumpQuery { tree: Some(tree) }))?;
-        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-        let written = written.and_then(|mut opened| opened.write_all(&lines).and_then(|()| opened.sync_all()));
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+        let written = opened.and_then(|mut opened| {
+            // A part of a dump would be in the way of the next try.
+            let all = opened.write_all(&lines).and_then(|()| opened.sync_all());
+            all.inspect_err(|_| drop(fs::remove_file(file)))
+        });
         written.map_err(|error| {
             Trouble::usage(format!("{} cannot be written: {error}", safe(&file.display().to_string())))
         })?;

@@ -146,17 +146,27 @@ struct Remembered {
 }
 
 impl Directory {
-    pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Facet>) {
+    /// Lists a slot. Returns the other slot that had the path before, if one had: a life may still be in it.
+    pub(crate) fn insert(
+        &self,
+        path: &Arc<str>,
+        kind: ChildKind,
+        slot: Arc<dyn AnySlot>,
+        facet: Option<Facet>,
+    ) -> Option<Arc<dyn AnySlot>> {
         let own = slot.clone();
         let listed = Listed { kind, template: TemplateId::OWN, slot, facet };
         let before = self.paths.insert(path, listed, &self.templates);
         match &before {
             Some(before) if Arc::ptr_eq(&before.slot, &own) => {}
-            Some(before) => state::follows(own.recorded(), before.slot.recorded()),
+            Some(before) => {
+                state::follows(own.recorded(), before.slot.recorded());
+                own.continue_after(before.slot.status().generation);
+            }
             None => state::returns(own.recorded()),
         }
-        drop(before);
         self.wake_watchers(path);
+        before.map(|before| before.slot).filter(|before| !Arc::ptr_eq(before, &own))
     }
 
     /// Makes room for this many more paths.

@@ -483,4 +483,23 @@ mod tests {
         }
         assert!(directory.templates.leaving() <= 4, "{} are kept", directory.templates.leaving());
     }
+
+    // Found by a planted bug: the slot was neither listed nor part of the totals, and the sums fell.
+    #[test]
+    fn a_slot_that_is_replaced_by_another_one_stays_in_the_sums() {
+        for kind in [ChildKind::Supervisor, ChildKind::Dynamic] {
+            let directory = Directory::default();
+            let supervisor: Arc<dyn AnySlot> = Slot::<()>::new(Settings::default());
+            list(&directory, "app", &supervisor, kind);
+            for number in 1..5 {
+                let slot = Slot::<u8>::new(Settings::default());
+                let child = slot.clone() as Arc<dyn AnySlot>;
+                list(&directory, "app/x", &child, ChildKind::Service);
+                assert_eq!((sum(&directory).0, child.standing()), (number - 1, Standing::Listed));
+                slot.push(1, crate::slot::IfFull::Refuse);
+                assert_eq!(sum(&directory).0, number);
+            }
+            assert_eq!(directory.templates.leaving(), 3, "they are not closed yet, and may still count");
+        }
+    }
 }

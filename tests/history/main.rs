@@ -12,5 +12,6 @@ mod dumps;
 mod entries;
 mod past;
 mod random;
+mod redescribed;
 mod rings;
 mod walk;

@@ -20,7 +20,8 @@ use crate::slot::erased::AnySlot;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::tree::lookup::{LookupError, slip};
 use crate::tree::paths::Paths;
-use crate::tree::templates::{Reading, TemplateId, Templates};
+use crate::tree::templates::TemplateId;
+use crate::tree::totals::{Reading, Templates};
 
 /// In a directory of more paths than this, errors suggest no similar name.
 const SIMILAR_MAX: usize = 10_000;
@@ -326,6 +327,11 @@ impl Directory {
     /// use no other path, for a part of the directory is locked.
     pub(crate) fn picked<R>(&self, pick: impl FnMut(&Arc<str>, &Listed) -> Option<R>) -> Vec<R> {
         self.paths.picked(pick)
+    }
+
+    #[cfg(test)]
+    pub(super) fn lists_faults(&self) -> Vec<String> {
+        self.paths.faults()
     }
 
     /// Returns the slots of all children, in no order.

@@ -22,6 +22,9 @@ use crate::tree::lists::{Lists, above};
 use crate::tree::siblings::{self, Siblings};
 use crate::tree::templates::Naming;
 
+#[cfg(test)]
+mod check;
+
 /// Number of shards: a power of two.
 const SHARDS: usize = 16;
 

@@ -11,6 +11,7 @@ use regrow::{
     Restart, ServiceState, Shutdown, Supervisor, Tree,
 };
 
+use crate::common::consistent::check_views;
 use crate::common::tree::{MS, SEC};
 use crate::redescribed::check_chains;
 
@@ -229,6 +230,7 @@ async fn the_past_of_a_random_walk_is_what_was_there() {
             moments.push((history.now, seen(&tree)));
             let (now, then) = moments.last().unwrap();
             check(&format!("seed {seed}, now, {steps:?}"), &history, *now, then);
+            check_views(&tree, &format!("seed {seed}, {steps:?}")).await;
             // No timer of one step fires at the very moment at which a later one is looked at.
             tokio::time::sleep(SEC + 7 * MS).await;
         }

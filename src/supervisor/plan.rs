@@ -150,7 +150,7 @@ impl Plan {
         std::iter::once(self.slot.clone()).chain(below).collect()
     }
 
-    /// What it lists: itself and everything below it.
+    /// The lines of the directory for it and for everything below it.
     pub(crate) fn listing(&self) -> Vec<(Arc<str>, ChildKind, Arc<dyn AnySlot>, Option<Facet>)> {
         let mut listing = Vec::new();
         self.for_each(&mut |plan| {

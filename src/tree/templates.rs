@@ -9,8 +9,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::tree::directory::ChildKind;
-
 /// Most templates with totals of their own. The ended services of all further ones share the template `other`.
 pub(super) const TEMPLATES_MAX: usize = 1_000;
 
@@ -66,20 +64,12 @@ pub(crate) enum Naming {
 pub(super) struct Names {
     numbers: HashMap<Arc<str>, TemplateId>,
     /// The template with the number n is at place n - 1.
-    all: Vec<Template>,
-}
-
-/// A template with a number.
-#[derive(Clone)]
-pub(super) struct Template {
-    pub(super) name: Arc<str>,
-    /// Kind of the child that was listed or removed last.
-    pub(super) kind: ChildKind,
+    all: Vec<Arc<str>>,
 }
 
 impl Names {
     /// Returns the number of a template, which is given if it has none.
-    pub(super) fn number(&mut self, name: &str, kind: ChildKind) -> TemplateId {
+    pub(super) fn number(&mut self, name: &str) -> TemplateId {
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
@@ -87,18 +77,18 @@ impl Names {
         if let Some(other) = self.numbers.get(&name) {
             return *other;
         }
-        self.all.push(Template { name: name.clone(), kind });
-        let number = TemplateId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        let number = TemplateId::at(self.all.len());
+        self.all.push(name.clone());
         self.numbers.insert(name, number);
         number
     }
 
-    pub(super) fn get(&mut self, id: TemplateId) -> &mut Template {
-        &mut self.all[id.place()]
+    pub(super) fn get(&self, id: TemplateId) -> &Arc<str> {
+        &self.all[id.place()]
     }
 
     /// All templates, each at its [place](TemplateId::place).
-    pub(super) fn all(&self) -> &[Template] {
+    pub(super) fn all(&self) -> &[Arc<str>] {
         &self.all
     }
 }

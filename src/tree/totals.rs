@@ -25,7 +25,7 @@ use crate::slot::status::ServiceState;
 use crate::slot::tally::{Look, Tally};
 use crate::tree::directory::{ChildKind, Directory, Listed};
 use crate::tree::paths::Grouping;
-use crate::tree::templates::{Names, Naming, Template, TemplateId};
+use crate::tree::templates::{Names, Naming, TemplateId};
 
 #[cfg(test)]
 mod check;
@@ -38,12 +38,20 @@ pub(crate) struct Templates(Mutex<State>);
 #[derive(Default)]
 struct State {
     names: Names,
-    /// The totals, each at the place of its template.
-    ended: Vec<Tally>,
+    /// The sums, each at the place of its template.
+    sums: Vec<Sum>,
     leaving: VecDeque<Leaving>,
     /// Counters of slots that are listed again. They are taken out of the totals when no reader is at work.
     owed: Vec<(TemplateId, Tally)>,
     readers: usize,
+}
+
+/// Counters of the slots of one template that have left and settled.
+#[derive(Clone)]
+struct Sum {
+    /// Kind of the child that left last, or of the first one.
+    kind: ChildKind,
+    ended: Tally,
 }
 
 /// Slot that has left the directory and has not settled.
@@ -54,12 +62,17 @@ struct Leaving {
 }
 
 impl State {
-    /// The totals of a template.
-    fn total(&mut self, id: TemplateId) -> &mut Tally {
-        if self.ended.len() <= id.place() {
-            self.ended.resize_with(id.place() + 1, Tally::default);
+    /// Returns the number of a template, which begins to have totals if it has none.
+    fn number(&mut self, name: &str, kind: ChildKind) -> TemplateId {
+        let id = self.names.number(name);
+        if self.sums.len() <= id.place() {
+            self.sums.push(Sum { kind, ended: Tally::default() });
         }
-        &mut self.ended[id.place()]
+        id
+    }
+
+    fn sum(&mut self, id: TemplateId) -> &mut Sum {
+        &mut self.sums[id.place()]
     }
 
     /// Adds the counters of a slot to the totals, if it has settled and no reader is at work.
@@ -78,7 +91,7 @@ impl State {
         }
         let leaving = self.leaving.swap_remove_back(place)?;
         leaving.slot.set_standing(Standing::Ended(leaving.template.kept()));
-        self.total(leaving.template).add(&tally.for_good());
+        self.sum(leaving.template).ended.add(&tally.for_good());
         Some(leaving)
     }
 
@@ -96,7 +109,7 @@ impl State {
     fn pay(&mut self) {
         if self.readers == 0 {
             for (template, tally) in std::mem::take(&mut self.owed) {
-                self.total(template).subtract(&tally);
+                self.sum(template).ended.subtract(&tally);
             }
         }
     }
@@ -187,11 +200,10 @@ impl Reading<'_> {
     pub(crate) fn totals(&self) -> Vec<Total> {
         let mut totals: Vec<_> = {
             let state = lock(&self.templates.0);
-            let ended = state.ended.iter().cloned().chain(std::iter::repeat_with(Tally::default));
-            let named = state.names.all().iter().zip(ended).enumerate();
-            let total = |(place, (template, tally)): (usize, (&Template, Tally))| {
-                let Template { name, kind } = template.clone();
-                Total { id: TemplateId::at(place), template: name, kind, tally }
+            let named = state.names.all().iter().zip(&state.sums).enumerate();
+            let total = |(place, (template, sum)): (usize, (&Arc<str>, &Sum))| {
+                let Sum { kind, ended: tally } = sum.clone();
+                Total { id: TemplateId::at(place), template: template.clone(), kind, tally }
             };
             named.map(total).collect()
         };
@@ -240,10 +252,9 @@ impl Grouping<Listed> for Templates {
         match supervisor.kind {
             ChildKind::Dynamic | ChildKind::Partitioned => {
                 let mut state = lock(&self.0);
-                let above: Arc<str> =
-                    if id == TemplateId::OWN { path.into() } else { state.names.get(id).name.clone() };
+                let above: Arc<str> = if id == TemplateId::OWN { path.into() } else { state.names.get(id).clone() };
                 // The kind of its children is set when the first is listed.
-                Naming::Shared(state.names.number(&format!("{above}/*"), ChildKind::Service))
+                Naming::Shared(state.number(&format!("{above}/*"), ChildKind::Service))
             }
             ChildKind::Service | ChildKind::Task | ChildKind::Thread | ChildKind::Actor | ChildKind::Supervisor => {
                 if id == TemplateId::OWN { Naming::Own } else { Naming::Below(id) }
@@ -262,8 +273,8 @@ impl Grouping<Listed> for Templates {
             Naming::Below(above) => {
                 let mut state = lock(&self.0);
                 let name = path.rsplit_once('/').map_or(&**path, |(_, name)| name);
-                let name = format!("{}/{name}", state.names.get(above).name);
-                state.names.number(&name, listed.kind)
+                let name = format!("{}/{name}", state.names.get(above));
+                state.number(&name, listed.kind)
             }
         };
         if listed.slot.standing() != Standing::Listed {
@@ -283,9 +294,9 @@ impl Grouping<Listed> for Templates {
     fn leaves(&self, path: &str, listed: &Listed) {
         let mut state = lock(&self.0);
         let template = match listed.template {
-            TemplateId::OWN => state.names.number(path, listed.kind),
+            TemplateId::OWN => state.number(path, listed.kind),
             shared => {
-                state.names.get(shared).kind = listed.kind;
+                state.sum(shared).kind = listed.kind;
                 shared
             }
         };

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use regrow_supervisors::ChildState;
+
 use crate::admin::template;
 use crate::admin::viewer::Viewer;
 use crate::admin::wire::services::{Age, LastExit, Messages, Restarts, Service, State};
@@ -66,6 +68,11 @@ pub(crate) async fn ask(shared: &Arc<Shared>, service: &mut Service) -> Option<W
     if let Some(exit) = &why.exit {
         let (cause, text) = (exit.kind().to_string(), exit.to_string());
         service.last_exit = Some(LastExit { cause, text, at_ms: why.ago.map(ago_ms) });
+    }
+    // A start that is under way or waits for its turn cannot be hurried, and a supervisor that does not run revives nothing.
+    let is_restarting_by_itself = service.state == State::Restarting && why.standing != Some(ChildState::Retrying);
+    if is_restarting_by_itself || (why.supervisor.is_some() && service.act.is_some()) {
+        service.act = command(&service.path, State::Waiting);
     }
     // Its supervisor would start it without the service that it depends on. The explanation names that service.
     let is_parked_along = why.parked_by_order.is_none() && !why.waits_for.is_empty();
@@ -218,6 +225,62 @@ fn waits_for(slot: &dyn AnySlot) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Journal, ProbeMsg};
+    use crate::{Child, Context, GiveUp, Intensity, Policy, Supervisor, Tree};
+
+    struct Idle;
+
+    impl crate::Service for Idle {
+        type Msg = ();
+
+        async fn handle(&mut self, (): (), _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+            Ok(())
+        }
+    }
+
+    const SEC: Duration = Duration::from_secs(1);
+
+    async fn asked(tree: &Tree, path: &str) -> (Service, String) {
+        let path: Arc<str> = path.into();
+        let listed = tree.shared.directory.get(&path).expect("it is listed");
+        let mut service = row(&tree.shared, &path, &listed, None);
+        let why = ask(&tree.shared, &mut service).await.expect("it is listed");
+        (service, why.to_string())
+    }
+
+    // Found by an operator: the pool was killed while a child of it was parked. Its next life was being started, and the
+    // child could be revived, it was said, although nothing had ever gone wrong with it.
+    #[tokio::test(start_paused = true)]
+    async fn a_child_whose_supervisor_begins_again_is_not_offered_to_be_revived() {
+        let journal = Journal::new();
+        let parks = Policy::default().budget(Intensity::new(0, SEC)).on_give_up(GiveUp::park(100 * SEC));
+        let hangs = Child::service("hangs", |ctx: Context<Idle>| async move {
+            if ctx.generation() > 1 {
+                std::future::pending::<()>().await;
+            }
+            Ok(Idle)
+        });
+        let pool = Supervisor::one_for_one("pool").child(hangs).child(journal.probe("parks").policy(parks));
+        let app =
+            Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(pool.child(journal.probe("well")));
+        let tree = app.start().await.unwrap();
+        tree.lookup::<ProbeMsg>("app/pool/parks").unwrap().kill().unwrap();
+        tokio::time::sleep(SEC).await;
+        let (parked, why) = asked(&tree, "app/pool/parks").await;
+        assert!(parked.act.as_ref().is_some_and(|act| act.contains("revive")), "{:?}", parked.act);
+        assert_eq!(parked.next_try_in_ms, Some(99_000), "{why}");
+
+        tree.kill("app/pool").unwrap();
+        tokio::time::sleep(SEC).await;
+        for path in ["app/pool/parks", "app/pool/well"] {
+            let (service, why) = asked(&tree, path).await;
+            assert_eq!((service.state, service.next_try_in_ms), (State::Restarting, None), "{why}");
+            assert_eq!(service.act, Some(format!("regrow why {path}")), "{why}");
+            assert!(!why.contains("wrong with it yet"), "{why}");
+            println!("{why}");
+        }
+        tree.shutdown_within(SEC).await;
+    }
 
     #[test]
     fn a_path_in_a_command_is_one_word_of_a_shell() {

@@ -13,7 +13,8 @@
 //! | `follow.rs` | readers that wait for entries |
 //!
 //! Invariants:
-//! 1. Each event is one entry, noted before any subscriber can see it. So the entries in order are the events in order.
+//! 1. Each event is one entry, noted before any subscriber can see it. The events of one supervisor reach a subscriber in
+//!    the order of their entries. Those of two supervisors need not: an event is sent after the lock is released.
 //! 2. An entry holds the state that its child had before. The state after it is kept in the slot, under the same lock.
 //! 3. The time of an entry is never before that of an older one.
 //! 4. Failures, parks, give-ups and acts have a ring of their own, with the begin and the end of the tree. Ordinary starts

@@ -184,3 +184,23 @@ fn a_reader_gets_what_came_after_the_entry_it_has_seen() {
         assert!(after.into_iter().eq(seen + 1..=all.len() as u64));
     }
 }
+
+// Found by a planted bug: without the check the children of a tree that was over came up again in its history.
+#[test]
+fn nothing_is_noted_after_the_end_of_the_tree() {
+    let recorder = Recorder::default();
+    let (root, web) = (Child::new(&recorder, "app"), Child::new(&recorder, "app/web"));
+    web.has(MS, 1, &started());
+    recorder.note_fact(&root.recorded, 2 * MS, &root.path, 1, HistoryKind::TreeOver { exit: Exit::Shutdown });
+    let counts = recorder.copy_after(0).counts;
+    for event in every_kind() {
+        web.has(3 * MS, 2, &event);
+    }
+    recorder.note_fact(&web.recorded, 3 * MS, &web.path, 1, HistoryKind::Lost);
+    recorder.note_fact(&root.recorded, 3 * MS, &root.path, 2, HistoryKind::TreeOver { exit: Exit::Killed });
+    let mut copied = recorder.copy_after(0);
+    assert_eq!((copied.latest, &copied.counts), (2, &counts));
+    let words: Vec<_> = copied.take_entries().iter().map(|entry| entry.kind.word()).collect();
+    assert_eq!(words, ["started", "tree_over"]);
+    assert_eq!(HistoryState::from_byte(web.recorded.load(Ordering::Relaxed)), HistoryState::Up, "its state stays, too");
+}

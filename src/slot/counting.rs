@@ -96,7 +96,9 @@ impl<M: Send + 'static> Slot<M> {
         let front = lock(&self.front);
         let back = lock(&self.back);
         let accounting = Self::account(&front, &back);
-        let mut tally = Tally { accounting, starts: back.generation, ..Tally::default() };
+        let skipped = back.losses.as_ref().map_or(0, |losses| losses.generations_skipped);
+        let starts = back.generation.saturating_sub(skipped);
+        let mut tally = Tally { accounting, starts, ..Tally::default() };
         tally.times = back.times().copied().map(Box::new);
         if let Some(cause) = back.first_exit {
             tally.exits[place_of(cause)] += 1;

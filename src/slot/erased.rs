@@ -40,6 +40,9 @@ pub(crate) trait AnySlot: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn status(&self) -> ServiceStatus;
     fn watch(&self) -> watch::Receiver<ServiceStatus>;
+    /// Continues the generations of the slot that had this path before, of which `latest` was the last. Its own are not
+    /// turned back.
+    fn continue_after(&self, latest: u64);
     /// The state as the events have told it. Only the recorder writes it.
     fn recorded(&self) -> &AtomicU8;
     fn accounting(&self) -> Accounting;

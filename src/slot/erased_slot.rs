@@ -79,6 +79,20 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         &self.recorded
     }
 
+    fn continue_after(&self, latest: u64) {
+        {
+            let mut back = lock(&self.back);
+            let Some(skipped) = latest.checked_sub(back.generation).filter(|skipped| *skipped > 0) else { return };
+            back.losses().generations_skipped += skipped;
+            back.generation = latest;
+            // The child has had a life.
+            if back.state == ServiceState::Waiting {
+                back.state = ServiceState::Restarting;
+            }
+        }
+        self.publish();
+    }
+
     fn accounting(&self) -> Accounting {
         let front = lock(&self.front);
         let back = lock(&self.back);

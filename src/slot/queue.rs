@@ -126,6 +126,8 @@ pub(crate) struct Losses {
     pub(crate) jams: u32,
     /// Whether the pump must leave the queue alone: `hold.rs`.
     pub(crate) is_held: bool,
+    /// Number of generations that no incarnation of this slot had: those of the slots that had its path before.
+    pub(crate) generations_skipped: u64,
     /// Present while a failure keeps it from being up.
     pub(crate) fall: Option<Fall>,
     /// Figures of its saves, if it has a checkpoint.

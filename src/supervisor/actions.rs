@@ -152,6 +152,11 @@ impl Driver {
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
             self.shared.forget(&entry.path, false);
         }
+        if self.has_new_subtrees {
+            // The next life of this supervisor has the plan again, in which these are leaves.
+            let leaves = self.plan.children.iter().filter(|planned| !planned.is_supervisor());
+            leaves.for_each(|planned| self.shared.forget_below(&planned.path));
+        }
         if let Some(watch) = &self.plan.watch {
             watch.ended(&exit, self.parent.was_up());
         }

@@ -1,6 +1,5 @@
 //! A child as its supervisor's driver knows it.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use regrow_supervisors::{Exit, Policy};
 
 use crate::base::time::TreeTime;
 use crate::error::gave_up::GaveUp;
+use crate::recorder::state;
 use crate::slot::erased::{AnySlot, Control};
 use crate::slot::restarts::RestartCause;
 use crate::slot::status::ServiceState;
@@ -170,7 +170,8 @@ impl ChildEntry {
             before.replace();
         }
         if !Arc::ptr_eq(&slot, &self.slot) {
-            self.slot.recorded().store(slot.recorded().load(Ordering::Relaxed), Ordering::Relaxed);
+            state::follows(self.slot.recorded(), slot.recorded());
+            self.slot.continue_after(slot.status().generation);
             match slot.control() {
                 Some(_) => self.set(|rare| &mut rare.outdated, Some(slot)),
                 None => slot.close(ServiceState::Gone),
@@ -180,8 +181,17 @@ impl ChildEntry {
         before
     }
 
+    /// Lets the generations go on after those of the older description, whose life may have come up since the new
+    /// description was there.
+    pub(crate) fn follow_outdated(&self) {
+        if let Some(slot) = self.rare.as_ref().and_then(|rare| rare.outdated.as_ref()) {
+            self.slot.continue_after(slot.status().generation);
+        }
+    }
+
     /// Closes the slot of the older description, when no life of it is left.
     pub(crate) fn close_outdated(&mut self) {
+        self.follow_outdated();
         if let Some(slot) = self.rare.as_mut().and_then(|rare| rare.outdated.take()) {
             slot.close(ServiceState::Gone);
         }
@@ -365,7 +375,7 @@ impl ChildEntry {
 
     /// Generation of the present incarnation, or of the latest one.
     pub(crate) fn generation(&self) -> u64 {
-        // A new description may have brought another slot, whose count begins again with its first life.
+        // A new description may have brought another slot, and a life of the older one may have come up since.
         let outdated = self.rare.as_ref().and_then(|rare| rare.outdated.as_ref());
         outdated.unwrap_or(&self.slot).status().generation
     }

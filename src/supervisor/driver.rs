@@ -43,6 +43,8 @@ pub(crate) struct Driver {
     pub(super) shared: Arc<Shared>,
     pub(super) parent: Parent,
     pub(super) children: ByChild<Box<ChildEntry>>,
+    /// Whether a child that the plan describes as a leaf has been described as a supervisor since.
+    pub(super) has_new_subtrees: bool,
     /// Number of the children that are supervisors.
     pub(super) supervisors: usize,
     /// The settings in force for all children.
@@ -93,6 +95,7 @@ impl Driver {
             shared,
             parent: Parent::new(link),
             children: ByChild::default(),
+            has_new_subtrees: false,
             supervisors: 0,
             admitted: Vec::new(),
             dependency_watch: DependencyWatch::default(),

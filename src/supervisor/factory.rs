@@ -1,6 +1,6 @@
 //! The plan of a nested supervisor at each of its starts: the plan that it has, or a new one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +8,7 @@ use crate::base::sync::lock;
 use crate::child::Factory;
 use crate::error::start::StartError;
 use crate::recorder::state;
+use crate::slot::erased::AnySlot;
 use crate::supervisor::description::Description;
 use crate::supervisor::plan::{Known, Plan};
 use crate::tree::directory::Listed;
@@ -78,13 +79,18 @@ impl SupervisorRecipe {
     }
 
     /// Returns the plan for one more start. Children of the plan before it that are not in the new one are gone.
-    pub(crate) fn next_plan(&self, shared: &Shared) -> Result<Arc<Plan>, StartError> {
+    pub(crate) fn next_plan(&self, shared: &Arc<Shared>) -> Result<Arc<Plan>, StartError> {
         let (scope, before, is_first) = match &mut *lock(&self.state) {
             State::Planned { scope, plan, is_used } => (scope.clone(), plan.clone(), !std::mem::replace(is_used, true)),
             State::Described(_) => unreachable!("a recipe is planned with the tree it belongs to"),
         };
         if self.replaces.swap(false, Ordering::Relaxed) {
-            forget_others(shared, shared.directory.under(&before.path), &before);
+            let known = shared.directory.under(&before.path);
+            if let Some((_, listed)) = known.iter().find(|(path, _)| *path == before.path) {
+                // The events since the new description were noted in the slot that is to be listed.
+                state::follows(listed.slot.recorded(), before.slot.recorded());
+            }
+            forget_others(shared, known, &before);
         }
         let Some(build) = self.build.as_ref().filter(|_| !is_first) else { return Ok(before) };
         let known: Known = shared.directory.under(&before.path).into_iter().collect();
@@ -97,17 +103,27 @@ impl SupervisorRecipe {
 }
 
 /// Forgets the slots that an earlier plan had listed, and that this one does not have. Those that only this one has are
-/// added.
-fn forget_others(shared: &Shared, known: impl IntoIterator<Item = (Arc<str>, Listed)>, plan: &Plan) {
-    let kept = plan.slots();
+/// added, or take the path of one of another kind.
+fn forget_others(shared: &Arc<Shared>, known: impl IntoIterator<Item = (Arc<str>, Listed)>, plan: &Plan) {
+    let address = |slot: &Arc<dyn AnySlot>| Arc::as_ptr(slot).cast::<()>();
     let known = Vec::from_iter(known);
-    let listed: HashSet<_> = known.iter().map(|(_, listed)| Arc::as_ptr(&listed.slot).cast::<()>()).collect();
-    for new in kept.iter().filter(|slot| !listed.contains(&Arc::as_ptr(slot).cast())) {
-        state::is_added(new.recorded());
+    let listed: HashSet<_> = known.iter().map(|(_, listed)| address(&listed.slot)).collect();
+    let (mut kept, mut added) = (HashSet::new(), HashMap::new());
+    for (path, kind, slot, facet) in plan.listing() {
+        if listed.contains(&address(&slot)) {
+            kept.insert(address(&slot));
+        } else {
+            state::is_added(slot.recorded());
+            added.insert(path, (kind, slot, facet));
+        }
     }
-    for (path, listed) in known {
-        if !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
-            shared.forget_slot(&path, &listed.slot);
+    for (path, listed) in known.into_iter().filter(|(_, listed)| !kept.contains(&address(&listed.slot))) {
+        match added.remove(&path) {
+            Some((kind, next, facet)) => {
+                next.set_tree(Arc::downgrade(shared) as _);
+                shared.list(&path, kind, &next, facet);
+            }
+            None => shared.forget_slot(&path, &listed.slot),
         }
     }
     let mut described = HashSet::new();

@@ -23,7 +23,7 @@ impl Driver {
     fn life_of(&self, key: ChildKey, generation: u64) -> Option<Attempt> {
         let entry = self.children.get(&key)?;
         let status = entry.slot.status();
-        if status.generation != generation {
+        if entry.generation() != generation {
             return None;
         }
         // An incarnation has its generation from the moment it comes up, and the machine learns of that later.

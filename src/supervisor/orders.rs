@@ -140,6 +140,7 @@ impl Driver {
         };
         self.supervisors += usize::from(planned.is_supervisor());
         self.supervisors -= usize::from(before);
+        self.has_new_subtrees |= was_known && planned.is_supervisor() && !before;
         let is_at_rest = self.machine.outlook(child).is_some_and(|outlook| outlook.prospect == Prospect::Gone);
         if is_at_rest {
             self.shared.directory.close(&planned.path, ServiceState::Down);

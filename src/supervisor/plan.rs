@@ -21,7 +21,7 @@ use crate::supervisor::description::{Description, Init, PathKind, Shape};
 use crate::supervisor::effect;
 use crate::supervisor::factory::SupervisorRecipe;
 use crate::supervisor::observer::Watch;
-use crate::tree::directory::{ChildKind, Listed};
+use crate::tree::directory::{ChildKind, Facet, Listed};
 use crate::tree::options::Options;
 use crate::tree::overrides::{Coded, Defaults, Effective, Group, Named};
 use crate::tree::paths::name_of;
@@ -150,6 +150,17 @@ impl Plan {
         std::iter::once(self.slot.clone()).chain(below).collect()
     }
 
+    /// The lines of the directory for it and for everything below it.
+    pub(crate) fn listing(&self) -> Vec<(Arc<str>, ChildKind, Arc<dyn AnySlot>, Option<Facet>)> {
+        let mut listing = Vec::new();
+        self.for_each(&mut |plan| {
+            listing.push((plan.path.clone(), plan.shape.kind(), plan.slot.clone(), plan.shape.facet()));
+            let leaves = plan.children.iter().filter(|child| !child.is_supervisor());
+            listing.extend(leaves.map(|child| (child.path.clone(), child.kind, child.slot().clone(), None)));
+        });
+        listing
+    }
+
     /// Calls `look` with the supervisor and with all supervisors below it.
     pub(crate) fn for_each(&self, look: &mut impl FnMut(&Self)) {
         look(self);
@@ -166,7 +177,7 @@ impl Plan {
         // The slot is opened before it is listed, so that a look-up finds nothing that is gone.
         shared.directory.templates.returns(&self.slot);
         self.slot.reopen();
-        shared.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
+        shared.list(&self.path, self.shape.kind(), &self.slot, self.shape.facet());
         shared.directory.reserve(self.children.len());
         self.children.iter().for_each(|child| child.list(shared));
     }
@@ -363,7 +374,7 @@ impl Planned {
                 self.slot().set_tree(Arc::downgrade(shared) as _);
                 shared.directory.templates.returns(self.slot());
                 self.slot().reopen();
-                shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
+                shared.list(&self.path, self.kind, self.slot(), None);
             }
             Make::Supervisor(recipe) => recipe.plan().list(shared),
         }
@@ -382,7 +393,8 @@ impl Planned {
     pub(crate) fn list_closed(&self, shared: &Arc<Shared>) {
         self.slot.set_listed();
         self.slot().set_tree(Arc::downgrade(shared) as _);
-        shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
+        // The slot of the older description is closed when no life is left in it.
+        let _outdated = shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
     }
 
     /// Lists the new slot of a child without a life, which is there under a new description. What is below a supervisor
@@ -393,7 +405,7 @@ impl Planned {
             Make::Supervisor(recipe) => recipe.plan().shape.facet(),
         };
         self.slot().set_tree(Arc::downgrade(shared) as _);
-        shared.directory.insert(&self.path, self.kind, self.slot().clone(), facet);
+        let _closed = shared.directory.insert(&self.path, self.kind, self.slot().clone(), facet);
     }
 
     pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {

@@ -45,6 +45,8 @@ impl Driver {
             | Fact::Tick => return,
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        // The life may be one of an older description.
+        entry.follow_outdated();
         let mut is_as_ordered = false;
         let exit_of_restart = exit.and_then(|exit| entry.exit_of_restart(exit));
         if let Some(exit) = &exit_of_restart {

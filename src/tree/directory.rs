@@ -20,7 +20,8 @@ use crate::slot::erased::AnySlot;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::tree::lookup::{LookupError, slip};
 use crate::tree::paths::Paths;
-use crate::tree::templates::{Reading, TemplateId, Templates};
+use crate::tree::templates::TemplateId;
+use crate::tree::totals::{Reading, Templates};
 
 /// In a directory of more paths than this, errors suggest no similar name.
 const SIMILAR_MAX: usize = 10_000;
@@ -149,17 +150,27 @@ struct Remembered {
 }
 
 impl Directory {
-    pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Facet>) {
+    /// Lists a slot. Returns the other slot that had the path before, if one had: a life may still be in it.
+    pub(crate) fn insert(
+        &self,
+        path: &Arc<str>,
+        kind: ChildKind,
+        slot: Arc<dyn AnySlot>,
+        facet: Option<Facet>,
+    ) -> Option<Arc<dyn AnySlot>> {
         let own = slot.clone();
         let listed = Listed { kind, template: TemplateId::OWN, slot, facet };
         let before = self.paths.insert(path, listed, &self.templates);
         match &before {
             Some(before) if Arc::ptr_eq(&before.slot, &own) => {}
-            Some(before) => state::follows(own.recorded(), before.slot.recorded()),
+            Some(before) => {
+                state::follows(own.recorded(), before.slot.recorded());
+                own.continue_after(before.slot.status().generation);
+            }
             None => state::returns(own.recorded()),
         }
-        drop(before);
         self.wake_watchers(path);
+        before.map(|before| before.slot).filter(|before| !Arc::ptr_eq(before, &own))
     }
 
     /// Makes room for this many more paths.
@@ -348,6 +359,11 @@ impl Directory {
     /// use no other path, for a part of the directory is locked.
     pub(crate) fn picked<R>(&self, pick: impl FnMut(&Arc<str>, &Listed) -> Option<R>) -> Vec<R> {
         self.paths.picked(pick)
+    }
+
+    #[cfg(test)]
+    pub(super) fn lists_faults(&self) -> Vec<String> {
+        self.paths.faults()
     }
 
     /// Returns the slots of all children, in no order.

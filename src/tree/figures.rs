@@ -14,7 +14,7 @@ use crate::slot::tally::Times;
 use crate::slot::tally::{Look, Tally};
 use crate::tree::Directory;
 use crate::tree::directory::{ChildKind, Listed};
-use crate::tree::templates::{Reading, TemplateId};
+use crate::tree::totals::{Reading, Total};
 
 /// Words for the states of a service, in the order of [`ServiceFigures::states`].
 const STATES: [&str; 7] = ["waiting", "starting", "up", "restarting", "parked", "down", "gone"];
@@ -271,7 +271,9 @@ impl Directory {
         self.shared.counts.read_budgets();
         let (listed, reading) = self.shared.directory.read();
         let mut sums = Sums::default();
-        reading.totals(|id, name, kind, tally| sums.of_number(id, name, kind).tally.add(tally));
+        for Total { id, template, kind, tally } in reading.totals() {
+            sums.by_number.insert(id.number(), ServiceFigures { tally, ..ServiceFigures::new(template, kind) });
+        }
         for (path, listed) in &listed {
             let look = listed.slot.look();
             sums.of_listed(path, listed).note(&look);
@@ -282,10 +284,6 @@ impl Directory {
 }
 
 impl Sums {
-    fn of_number(&mut self, id: TemplateId, name: &Arc<str>, kind: ChildKind) -> &mut ServiceFigures {
-        self.by_number.entry(id.number()).or_insert_with(|| ServiceFigures::new(name.clone(), kind))
-    }
-
     fn of_listed(&mut self, path: &Arc<str>, listed: &Listed) -> &mut ServiceFigures {
         // No template has the number zero.
         match self.by_number.get_mut(&listed.template.number()) {

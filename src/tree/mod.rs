@@ -8,7 +8,6 @@ pub(crate) mod dependencies;
 pub(crate) mod directory;
 pub(crate) mod effect;
 #[cfg(feature = "admin")]
-pub(crate) mod ended;
 pub(crate) mod ending;
 pub(crate) mod figures;
 pub(crate) mod history;
@@ -34,6 +33,7 @@ pub(crate) mod statements;
 pub(crate) mod stop_order;
 pub(crate) mod tables;
 pub(crate) mod templates;
+pub(crate) mod totals;
 pub(crate) mod unwell;
 pub(crate) mod why;
 

@@ -25,6 +25,9 @@ use crate::tree::lists::{List, Lists};
 use crate::tree::siblings;
 use crate::tree::templates::Naming;
 
+#[cfg(test)]
+mod check;
+
 /// Number of shards: a power of two.
 const SHARDS: usize = 16;
 

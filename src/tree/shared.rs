@@ -29,7 +29,7 @@ use crate::tree::clock::Clock;
 use crate::tree::counts::Counts;
 use crate::tree::dead_letters::Queue;
 use crate::tree::dependencies::InForce;
-use crate::tree::directory::Directory;
+use crate::tree::directory::{ChildKind, Directory, Facet};
 use crate::tree::ending::Ending;
 use crate::tree::in_force::TreeOptions;
 use crate::tree::inject::Inject;
@@ -97,6 +97,16 @@ impl Shared {
             counts: Arc::default(),
             unwell: Unwell::default(),
         })
+    }
+
+    /// Lists a slot. Another one that had the path before gets no further life, and is closed.
+    pub(crate) fn list(&self, path: &Arc<str>, kind: ChildKind, slot: &Arc<dyn AnySlot>, facet: Option<Facet>) {
+        let Some(before) = self.directory.insert(path, kind, slot.clone(), facet) else { return };
+        before.close(ServiceState::Gone);
+        self.directory.templates.settle(&before);
+        if before.counts().is_some() {
+            self.required.wake();
+        }
     }
 
     /// Forgets the child with this path and all below it, as they are gone. Only this method and [`Self::forget_slot`]

@@ -72,6 +72,11 @@ pub struct Why {
     /// Without a watchdog, a call that is kept and not awaited may look like a wait. An answer that was put off or
     /// handed on is not seen.
     pub waits_for_answer: Option<(Arc<str>, Option<Duration>)>,
+    /// Whether its incarnation has a message in hand.
+    pub is_at_work: bool,
+    /// Time for which its incarnation has had its message in hand. Only known for a service with a
+    /// [watchdog](crate::Policy::watchdog), and for one that is [measured](crate::ServiceChild::measured).
+    pub in_hand_for: Option<Duration>,
     /// Number of messages that wait in its mailbox.
     pub queued: usize,
     /// Capacity of its mailbox in messages; `None` without a limit, and for a child without a mailbox.
@@ -147,6 +152,8 @@ impl Why {
             next_try: None,
             waits_for_room: None,
             waits_for_answer: None,
+            is_at_work: false,
+            in_hand_for: None,
             queued: 0,
             capacity: None,
             senders_waiting: 0,
@@ -203,6 +210,8 @@ impl Shared {
         Ok(Why {
             waits_for_room: room_wait(&*slot),
             waits_for_answer: self.answer_wait(&*slot),
+            is_at_work: slot.in_hand().is_some(),
+            in_hand_for: self.in_hand_for(path, &*slot),
             queued: usize::try_from(slot.accounting().queued).unwrap_or(usize::MAX),
             capacity,
             senders_waiting: slot.waiting_for_room(),
@@ -212,6 +221,15 @@ impl Shared {
             saves: slot.saves().map(|saves| saves.figures()),
             ..known
         })
+    }
+
+    /// The time for which the present incarnation has had its message in hand, if that is noted.
+    fn in_hand_for(&self, path: &str, slot: &dyn AnySlot) -> Option<Duration> {
+        if slot.is_measured() {
+            return slot.look().running;
+        }
+        let (message, incarnation) = slot.in_hand().filter(|_| self.watchdog.is_on())?;
+        self.watchdog.in_hand_for(path, &incarnation, message)
     }
 
     /// The answer of the supervisor, with a status of the same time. A life may end or begin while the supervisor is asked.
@@ -378,6 +396,7 @@ impl Why {
         if self.is_held {
             f.write_str(" It takes no message yet: partitions that had its keys are handing them over.")?;
         }
+        self.say_what_is_in_hand(f)?;
         self.say_how_full(f)?;
         self.say_what_is_saved(f)?;
         match self.lost.len() {
@@ -404,6 +423,20 @@ impl Why {
         write!(f, " Its state was {saves}.")
     }
 
+    fn say_what_is_in_hand(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.in_hand_for {
+            Some(time) if time > LONG => write!(f, " It has had a message in hand for {time:.1?}."),
+            // Without a time, only the messages behind it make it worth a word.
+            None if self.is_at_work && self.is_crowded() => f.write_str(" It has a message in hand."),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether three quarters of its mailbox are used.
+    fn is_crowded(&self) -> bool {
+        self.capacity.is_some_and(|capacity| self.queued > 0 && self.queued >= capacity - capacity / 4)
+    }
+
     fn say_how_full(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.queued, self.capacity) {
             (0, _) => return Ok(()),
@@ -426,10 +459,12 @@ impl Why {
         }
         let was_ended = self.was_terminated || self.parked_by_order.is_some();
         let Some(exit) = &self.exit else {
-            // A full mailbox is wrong enough.
-            let is_full = self.queued > 0 && self.capacity.is_some_and(|capacity| self.queued >= capacity);
-            let is_untouched = self.standing.is_some() && !was_ended && !is_full;
-            return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
+            // A message that takes long and a mailbox that is nearly full are wrong enough.
+            let is_late = self.is_crowded() || self.in_hand_for.is_some_and(|time| time > LONG);
+            return match self.standing {
+                Some(_) if !was_ended && !is_late => f.write_str(self.say_nothing_is_wrong()),
+                Some(_) | None => Ok(()),
+            };
         };
         let was_restarted_since = matches!((&self.restarted, self.ago), (Some((_, since)), Some(ago)) if *since < ago);
         let what = match self.phase {
@@ -442,6 +477,16 @@ impl Why {
         match self.rule {
             Some((place, then)) => write!(f, " Rule {} fired: {}.", place + 1, then.word()),
             None => Ok(()),
+        }
+    }
+
+    /// The sentence of a child that has not failed. Only ends under its present supervisor are known.
+    fn say_nothing_is_wrong(&self) -> &'static str {
+        let ServiceStatus { state, generation, .. } = self.status;
+        let lives_before = generation.saturating_sub(u64::from(state == ServiceState::Up));
+        match (lives_before, &self.restarted) {
+            (0, _) | (1, Some(_)) => " Nothing has gone wrong with it yet.",
+            _ => " Nothing has gone wrong with it since its supervisor was started last.",
         }
     }
 

@@ -36,7 +36,32 @@ pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
         }
     }
     ring_agrees(tree, stage, &mut faults).await;
+    directory_agrees(tree, &mut faults);
     faults
+}
+
+/// Checks that all readers of the directory see the same children, each once.
+fn directory_agrees(tree: &Tree, faults: &mut Vec<String>) {
+    let directory = &tree.shared.directory;
+    faults.extend(directory.faults());
+    let entries = tree.directory().entries();
+    let paths = || entries.iter().map(|entry| &entry.path);
+    let page = directory.page("app", None, usize::from(u16::MAX));
+    let in_tree_order: BTreeSet<_> = page.iter().map(|(path, _)| path).collect();
+    if page.len() != entries.len() || !in_tree_order.into_iter().eq(paths()) {
+        faults.push("a page has other children than the directory".into());
+    }
+    let counted: u64 = tree.directory().figures().iter().map(crate::ServiceFigures::services).sum();
+    if counted != entries.len() as u64 || directory.len() != entries.len() {
+        faults.push(format!("{} children are listed, and {counted} counted", entries.len()));
+    }
+    for entry in entries.iter().filter(|entry| !entry.kind.is_supervisor()) {
+        // While it is not up, the last life of an older description may be a supervisor.
+        let below = directory.under(&entry.path).len() - 1;
+        if below > 0 && entry.status.state == ServiceState::Up {
+            faults.push(format!("{below} children are listed below the {} `{}`", entry.kind, entry.path));
+        }
+    }
 }
 
 fn lives_as_listed(tree: &Tree, stage: &Stage, faults: &mut Vec<String>, path: &str, state: ServiceState) {

@@ -6,8 +6,8 @@ use crate::random_trees;
 use regrow::chaos::{Experiment, ExperimentReport, Fault, SimulatedTree, Simulation, When};
 use regrow::testing::Journal;
 use regrow::{
-    Backoff, Child, Context, Dependency, DependencyGone, GiveUp, Intensity, KeptRule, KeptThen, Policy, Restart,
-    Service, ServiceChild, Strategy, Supervisor,
+    Backoff, Child, Context, Dependency, DependencyGone, EventKind, GiveUp, Intensity, KeptRule, KeptThen, Policy,
+    Restart, Service, ServiceChild, Strategy, Supervisor, SupervisorHandle, TaskContext,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -115,6 +115,75 @@ fn a_child_that_waits_for_a_parked_service_is_not_on_probation() {
             .child(journal.probe("b").policy(Policy::default().depends_on(["a"])))
     };
     without_alarms(&killing("app/*", tree), 0..10);
+}
+
+/// Describes `app/sub` anew, again and again: children are added at rest, started, of another kind, and left out.
+async fn describe_again(sub: SupervisorHandle, seed: u64) {
+    let (mut dice, journal) = (fastrand::Rng::with_seed(seed), Journal::new());
+    let calm = |name: &str| Supervisor::one_for_one(name).budget(Intensity::unlimited());
+    loop {
+        tokio::time::sleep(MS * dice.u32(20..200)).await;
+        let mut next = calm("sub");
+        for name in ["a", "b", "c", "d"] {
+            if dice.bool() {
+                continue;
+            }
+            let child: Child = match dice.u32(0..3) {
+                0 => calm(name).child(journal.probe("x")).into(),
+                1 => Child::task(name, |ctx: TaskContext| async move {
+                    ctx.stopping().await;
+                    Ok(())
+                })
+                .restart(Restart::Permanent)
+                .into(),
+                _ => journal.probe(name).into(),
+            };
+            next = next.child(child);
+        }
+        let _ = sub.reconfigure(next).await;
+        for child in sub.which_children().await.unwrap_or_default() {
+            match dice.u32(0..5) {
+                0 => drop(sub.restart_child(&child.name).await),
+                1 => drop(sub.terminate_child(&child.name).await),
+                2 => drop(sub.park(&child.name, "rebuilt").await),
+                3 => drop(sub.revive(&child.name).await),
+                _ => {}
+            }
+        }
+    }
+}
+
+// A child that a new description adds is told to be down, although no life of it has ended.
+#[test]
+fn children_that_new_descriptions_add_are_held_guilty_of_nothing() {
+    let added = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let seen = added.clone();
+    let simulation = Simulation::new(move |seed| {
+        let seen = seen.clone();
+        async move {
+            let journal = Journal::new();
+            let sub = Supervisor::one_for_one("sub").budget(Intensity::unlimited()).child(journal.probe("a"));
+            let tree = app([Child::from(sub), journal.probe("web").into()]).seed(seed).start().await?;
+            let mut events = tree.events();
+            tokio::spawn(async move {
+                while let Some(Ok(event)) = events.next().await {
+                    let is_added = event.generation == 0 && matches!(event.kind, EventKind::Down);
+                    seen.fetch_add(usize::from(is_added), std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+            let experiment = Experiment::new("kills")
+                .target("app/**")
+                .duration(6 * SEC)
+                .look_every(200 * MS)
+                .stabilise_within(60 * SEC)
+                .allow_unavailable()
+                .fault(Fault::Kill, "app/**", When::Rate(2.0));
+            tokio::spawn(describe_again(tree.supervisor("app/sub")?, seed));
+            Ok(SimulatedTree::new(tree, experiment))
+        }
+    });
+    without_alarms(&simulation, 0..10);
+    assert!(added.load(std::sync::atomic::Ordering::SeqCst) > 50, "children were added at rest: {added:?}");
 }
 
 #[test]

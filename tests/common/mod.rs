@@ -9,6 +9,7 @@
 //! | `story.rs` | a record of events, in order, by services and their stop hooks |
 //! | `redelivering.rs` | a service whose messages can be cloned, for redelivery |
 //! | `book.rs` | a service that begins with what the one before has kept |
+//! | `consistent.rs` | the views of a tree, which must agree |
 //! | `kinds.rs` | bare tasks and ractor actors |
 //! | `pool.rs`, `partitions.rs` | dynamic and partitioned supervisors |
 //! | `disk.rs` | a disk that is soon full |
@@ -16,6 +17,7 @@
 #![allow(dead_code, reason = "each test program uses a part of its own")]
 
 pub(crate) mod book;
+pub(crate) mod consistent;
 pub(crate) mod disk;
 pub(crate) mod kinds;
 pub(crate) mod log;

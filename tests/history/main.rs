@@ -12,6 +12,7 @@ mod dumps;
 mod entries;
 mod past;
 mod random;
+mod redescribed;
 mod rings;
 mod storm;
 mod walk;

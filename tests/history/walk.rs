@@ -11,7 +11,9 @@ use regrow::{
     Restart, ServiceState, Shutdown, Supervisor, Tree,
 };
 
+use crate::common::consistent::check_views;
 use crate::common::tree::{MS, SEC};
+use crate::redescribed::check_chains;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -74,6 +76,7 @@ fn past(history: &History, at: Duration) -> BTreeMap<String, (HistoryState, u64)
 }
 
 fn check(what: &str, history: &History, at: Duration, seen: &Seen) {
+    check_chains(what, history);
     let mut past = past(history, at);
     let mut seen = seen.clone();
     seen.retain(|path, (state, _)| {
@@ -86,13 +89,6 @@ fn check(what: &str, history: &History, at: Duration, seen: &Seen) {
     seen.retain(|path, now| {
         *now != (Some(HistoryState::Down), 0) || path.matches('/').count() < 2 || past.contains_key(path)
     });
-    // A new description of another kind brings another slot, which waits and whose generations begin again. No event tells
-    // that.
-    let of_another_kind = "app/group/deep";
-    if let (Some((state, generation)), Some(told)) = (seen.get(of_another_kind), past.get_mut(of_another_kind)) {
-        let is_so = (told.0, *state) == (HistoryState::Restarting, Some(HistoryState::Waiting));
-        *told = (state.filter(|_| is_so).unwrap_or(told.0), *generation);
-    }
     let seen: BTreeMap<_, _> =
         seen.into_iter().map(|(path, (state, generation))| (path, (state.unwrap(), generation))).collect();
     let differ = |one: &BTreeMap<String, (HistoryState, u64)>, other: &BTreeMap<String, (HistoryState, u64)>| {
@@ -234,6 +230,7 @@ async fn the_past_of_a_random_walk_is_what_was_there() {
             moments.push((history.now, seen(&tree)));
             let (now, then) = moments.last().unwrap();
             check(&format!("seed {seed}, now, {steps:?}"), &history, *now, then);
+            check_views(&tree, &format!("seed {seed}, {steps:?}")).await;
             // No timer of one step fires at the very moment at which a later one is looked at.
             tokio::time::sleep(SEC + 7 * MS).await;
         }

@@ -13,7 +13,7 @@ use crate::common::tree::{Census, Gate, MS, Resident, hears, in_hand, probe, soo
 use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    CallError, Child, Context, Handle, Inbox, Intensity, Refusal, Reply, Service, ServiceChild, ServiceState,
+    CallError, Child, Context, Handle, Inbox, Intensity, Refusal, Reply, Restart, Service, ServiceChild, ServiceState,
     Supervisor, TaskChild, Tree,
 };
 
@@ -143,14 +143,25 @@ async fn kill_a_supervisor_again_and_again(home: Home) {
 async fn the_deaths_below_a_killed_supervisor_are_told() {
     let journal = Journal::new();
     let spy = Child::actor("spy", || (Spy(Census::default()), ()));
-    let sub = Supervisor::one_for_one("sub").child(journal.probe("a")).child(spy);
+    let below = Supervisor::one_for_one("below").child(journal.probe("b"));
+    let rests = journal.probe("rests").restart(Restart::Temporary);
+    let sub = Supervisor::one_for_one("sub").child(journal.probe("a")).child(rests).child(below).child(spy);
     let tree = Supervisor::one_for_one("app").child(sub).start().await.unwrap();
     let mut events = tree.events();
+    probe(&tree, "app/sub/rests").cast(ProbeMsg::Stop).unwrap();
+    hears(&mut events, "app/sub/rests#1 is gone").await;
     spied(&tree, "app/sub/spy").await.kill();
     hears(&mut events, "app/sub/a#1 exited: killed").await;
-    hears(&mut events, "app/sub/a#2 started").await;
-    let of_a: Vec<_> = tree.history().of("app/sub/a").map(|entry| entry.kind.to_string()).collect();
-    assert_eq!(of_a, ["started", "exited: killed", "started"]);
+    up(&tree, "app/sub/below/b", 2).await;
+    hears(&mut events, "app/sub#2 started").await;
+    let history = tree.history();
+    let told = |path: &str| -> Vec<_> { history.of(path).map(|entry| entry.to_string()).collect() };
+    for path in ["app/sub/a", "app/sub/below", "app/sub/below/b"] {
+        let lives = ["#1 started", "#1 exited: killed", "#2 started"].map(|line| format!("{path}{line}"));
+        assert_eq!(told(path), lives);
+    }
+    let of_rests = told("app/sub/rests");
+    assert_eq!(of_rests.iter().filter(|line| line.contains("exited")).count(), 1, "it had ended before: {of_rests:?}");
     tree.shutdown().await;
 }
 

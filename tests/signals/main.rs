@@ -4,6 +4,12 @@
 //! A name on the command line picks the tests that contain it.
 
 #[cfg(unix)]
+#[path = "../common/by_name.rs"]
+mod by_name;
+#[cfg(unix)]
+#[path = "../common/process.rs"]
+mod process;
+#[cfg(unix)]
 mod program;
 
 #[cfg(not(unix))]
@@ -22,107 +28,34 @@ fn main() -> Result<(), regrow::RunError> {
 
 #[cfg(unix)]
 mod tests {
-    use std::io::{BufRead, BufReader};
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::{Child, Command, Stdio};
-    use std::sync::mpsc;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
+
+    use crate::by_name::{self, all};
+    use crate::process::Process;
 
     const SEC: Duration = Duration::from_secs(1);
 
-    /// The service, run in this mode.
-    struct Program {
-        child: Child,
-        lines: mpsc::Receiver<String>,
-        heard: Vec<String>,
-    }
-
-    impl Program {
-        fn run(mode: &str) -> Self {
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.env("REGROW_MODE", mode).stdout(Stdio::null()).stderr(Stdio::piped());
-            let mut child = command.spawn().unwrap();
-            let (tell, lines) = mpsc::channel();
-            let said = BufReader::new(child.stderr.take().unwrap());
-            std::thread::spawn(move || said.lines().map_while(Result::ok).for_each(|line| drop(tell.send(line))));
-            Self { child, lines, heard: Vec::new() }
-        }
-
-        /// Waits for a line that contains this.
-        fn says(&mut self, part: &str) -> &mut Self {
-            while !self.heard.iter().any(|line| line.contains(part)) {
-                match self.lines.recv_timeout(20 * SEC) {
-                    Ok(line) => self.heard.push(line),
-                    Err(error) => panic!("never said `{part}` ({error}): {:#?}", self.heard),
-                }
-            }
-            self
-        }
-
-        fn signal(&mut self, name: &str) -> &mut Self {
-            let done = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
-            assert!(done.unwrap().success());
-            self
-        }
-
-        /// The status with which it exits, within ten seconds; all its lines are heard by then.
-        #[track_caller]
-        fn exits(&mut self, code: i32) -> &mut Self {
-            let begun = Instant::now();
-            loop {
-                match self.lines.recv_timeout(10 * SEC) {
-                    Ok(line) => self.heard.push(line),
-                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                    Err(mpsc::RecvTimeoutError::Timeout) => panic!("it goes on: {:#?}", self.heard),
-                }
-                assert!(begun.elapsed() < 10 * SEC, "it goes on: {:#?}", self.heard);
-            }
-            let status = self.child.wait().unwrap();
-            assert_eq!((status.code(), status.signal()), (Some(code), None), "{:#?}", self.heard);
-            self
-        }
-
-        fn last(&self) -> &str {
-            self.heard.last().map_or("", String::as_str)
-        }
-
-        #[track_caller]
-        fn said(&self, parts: &[&str]) {
-            let mut lines = self.heard.iter();
-            for part in parts {
-                assert!(lines.any(|line| line.contains(part)), "`{part}` in its place: {:#?}", self.heard);
-            }
-        }
-
-        #[track_caller]
-        fn never_said(&self, part: &str) {
-            assert!(!self.heard.iter().any(|line| line.contains(part)), "`{part}`: {:#?}", self.heard);
-        }
-    }
-
-    impl Drop for Program {
-        fn drop(&mut self) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+    /// Runs the service in this mode.
+    fn run_in(mode: &str) -> Process {
+        Process::run(mode, |_| {})
     }
 
     // Found with a service whose port was taken.
     fn a_tree_that_gives_up_exits_with_status_1_and_the_reason_on_the_last_line() {
-        let mut program = Program::run("port-taken");
+        let mut program = run_in("port-taken");
         let reason = "Error: the tree `shop` gave up on `shop/http`: failed: Address already in use (os error 98)";
         program.exits(1);
         assert!(program.last().starts_with(reason), "{:#?}", program.heard);
     }
 
     fn a_tree_that_does_not_start_exits_with_status_1_and_the_reason_on_the_last_line() {
-        let mut program = Program::run("no-start");
+        let mut program = run_in("no-start");
         program.exits(1);
         assert_eq!(program.last(), "Error: `shop` did not start: child `db` failed to start: failed: no such file");
     }
 
     fn the_story_from_the_signal_to_the_end_is_told_at_info() {
-        let mut program = Program::run("slow");
+        let mut program = run_in("slow");
         program.says("ready").signal("TERM").exits(0).said(&[
             "INFO regrow: signal received path=shop signal=\"SIGTERM\"",
             "INFO regrow: stopping path=shop children=2",
@@ -131,11 +64,11 @@ mod tests {
             "report: ended (shutdown) after 1.",
         ]);
         program.never_said("took long to stop path=shop/quick");
-        Program::run("slow").says("ready").signal("INT").exits(0).said(&["signal=\"SIGINT\""]);
+        run_in("slow").says("ready").signal("INT").exits(0).said(&["signal=\"SIGINT\""]);
     }
 
     fn a_stop_in_which_a_child_had_to_be_killed_is_no_error_but_not_clean() {
-        let mut program = Program::run("unclean");
+        let mut program = run_in("unclean");
         program.says("ready").signal("TERM").exits(0);
         program.said(&["WARN regrow: tree ended, but not as asked"]);
         program.said(&["clean: false; report: ended (shutdown) after"]);
@@ -143,7 +76,7 @@ mod tests {
     }
 
     fn a_stop_that_reaches_its_limit_kills_and_exits_with_status_1() {
-        let mut program = Program::run("limited");
+        let mut program = run_in("limited");
         program.says("ready").signal("TERM").exits(1).said(&["WARN regrow: the limit is reached"]);
         assert!(program.last().starts_with("Error: the tree `shop` ended (killed) after "), "{:#?}", program.heard);
         assert!(program.last().ends_with("; killed: shop/hangs; killed before it was asked: shop/elder"));
@@ -151,7 +84,7 @@ mod tests {
 
     // Found with Ctrl-C: the second one was swallowed.
     fn a_second_signal_kills() {
-        let mut program = Program::run("hangs");
+        let mut program = run_in("hangs");
         program.says("ready").signal("INT").says("stop hangs");
         // Not at once: that would be the same request.
         std::thread::sleep(SEC / 5);
@@ -160,16 +93,16 @@ mod tests {
     }
 
     fn the_longest_limit_and_drain_last_until_a_second_signal_and_the_shortest_are_over_at_once() {
-        let mut program = Program::run("longest");
+        let mut program = run_in("longest");
         program.says("serving: ready").signal("TERM").says("serving: not ready").signal("INT").exits(1);
         program.said(&["draining: readiness is off", "second signal: killing all that is left"]);
-        Program::run("shortest").says("serving: ready").signal("TERM").exits(1).said(&["the limit is reached"]);
+        run_in("shortest").says("serving: ready").signal("TERM").exits(1).said(&["the limit is reached"]);
     }
 
     // Code that does not yield holds up a runtime with one thread, and with it whatever waits for signals there.
     fn a_third_signal_ends_the_process_whatever_its_threads_do() {
         for (name, status) in [("TERM", 143), ("INT", 130)] {
-            let mut program = Program::run("blocked");
+            let mut program = run_in("blocked");
             program.says("blocked");
             // Two that come at the same time are one to the process: it is sent more until it is over.
             while program.child.try_wait().unwrap().is_none() {
@@ -181,7 +114,7 @@ mod tests {
     }
 
     fn a_drain_turns_readiness_off_and_serves_on_before_the_stop() {
-        let mut program = Program::run("drains");
+        let mut program = run_in("drains");
         program.says("serving: ready").signal("TERM").exits(0);
         program.said(&["draining: readiness is off", "serving: not ready", "regrow: stopping", "tree ended"]);
         let drained = program.heard.iter().position(|line| line.contains("draining: readiness")).unwrap();
@@ -190,7 +123,7 @@ mod tests {
     }
 
     fn a_second_signal_during_the_drain_kills_too() {
-        let mut program = Program::run("drains-long");
+        let mut program = run_in("drains-long");
         program.says("serving: ready").signal("TERM").says("serving: not ready").signal("INT").exits(1);
         program.said(&["second signal", "Error: the tree `shop` ended (killed)"]);
     }
@@ -198,7 +131,7 @@ mod tests {
     // Found by a new user, in four runs of six: a supervisor below died before the root knew of the kill, and was started again.
     fn a_second_signal_during_the_drain_starts_nothing_again_and_names_each_child_once() {
         for _ in 0..5 {
-            let mut program = Program::run("drains-nested");
+            let mut program = run_in("drains-nested");
             program.says("serving: ready").signal("TERM").says("serving: not ready").signal("INT").exits(1);
             program.said(&["second signal", "Error: the tree `shop` ended (killed)"]);
             program.never_said("is back");
@@ -207,13 +140,13 @@ mod tests {
     }
 
     fn a_drain_is_part_of_the_limit() {
-        let mut program = Program::run("drains-beyond");
+        let mut program = run_in("drains-beyond");
         program.says("serving: ready").signal("TERM").exits(1).said(&["draining", "the limit is reached"]);
     }
 
     // Found with a start that hangs: the signal ended the process, and what was up never stopped.
     fn a_signal_during_the_start_stops_in_order_what_is_up() {
-        let mut program = Program::run("starting");
+        let mut program = run_in("starting");
         program.says("start early").signal("TERM").exits(0);
         program.said(&["signal received", "stopping", "stop early", "end early", "report: ended (shutdown)"]);
         program.never_said("ready");
@@ -223,7 +156,7 @@ mod tests {
     fn a_process_that_is_paused_is_not_taken_for_a_service_that_hangs() {
         for mode in ["paused-blocking", "paused-awaiting"] {
             for after in [50, 130, 220] {
-                let mut program = Program::run(mode);
+                let mut program = run_in(mode);
                 program.says("working");
                 std::thread::sleep(SEC * after / 1000);
                 program.signal("STOP");
@@ -235,18 +168,8 @@ mod tests {
         }
     }
 
-    macro_rules! all {
-        ($($test:ident),* $(,)?) => { [$((stringify!($test), $test as fn())),*] };
-    }
-
     pub(crate) fn run() {
-        let arguments: Vec<_> = std::env::args().skip(1).collect();
-        // Nothing here is ignored, and nothing is listed.
-        if arguments.iter().any(|argument| argument == "--ignored" || argument == "--list") {
-            return;
-        }
-        let wanted: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-        let tests = all![
+        by_name::run(&all![
             a_tree_that_gives_up_exits_with_status_1_and_the_reason_on_the_last_line,
             a_tree_that_does_not_start_exits_with_status_1_and_the_reason_on_the_last_line,
             the_story_from_the_signal_to_the_end_is_told_at_info,
@@ -261,13 +184,6 @@ mod tests {
             a_drain_is_part_of_the_limit,
             a_signal_during_the_start_stops_in_order_what_is_up,
             a_process_that_is_paused_is_not_taken_for_a_service_that_hangs,
-        ];
-        for (name, test) in tests {
-            if wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())) {
-                println!("test {name} ...");
-                test();
-                println!("test {name} ... ok");
-            }
-        }
+        ]);
     }
 }

@@ -34,6 +34,7 @@ mod policies;
 mod proportional;
 mod rebuilt_supervisors;
 mod reconfiguring;
+mod redescribed;
 mod renewals;
 mod resizing;
 mod resizing_in_order;

@@ -93,7 +93,11 @@ async fn events_and_why_have_the_reason() {
     hears(&mut events, "app/a#2 started").await;
     // It did not fail, and so no outage is over.
     let text = a.why().await.to_string();
-    assert!(text.contains("Nothing has gone wrong with it yet.") && !text.contains("ticket"), "{text}");
+    assert!(
+        text.contains("Nothing has gone wrong with it since its supervisor was started last.")
+            && !text.contains("ticket"),
+        "{text}"
+    );
     tree.shutdown().await;
 }
 

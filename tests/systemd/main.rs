@@ -4,6 +4,12 @@
 //! socket, and read it as systemd does. A name on the command line picks the tests that contain it.
 
 #[cfg(target_os = "linux")]
+#[path = "../common/by_name.rs"]
+mod by_name;
+#[cfg(target_os = "linux")]
+#[path = "../common/process.rs"]
+mod process;
+#[cfg(target_os = "linux")]
 mod program;
 #[cfg(target_os = "linux")]
 mod unit;
@@ -26,6 +32,7 @@ fn main() -> Result<(), regrow::RunError> {
 mod tests {
     use std::time::Duration;
 
+    use crate::by_name::{self, all};
     use crate::unit::Unit;
 
     const MS: Duration = Duration::from_millis(1);
@@ -149,18 +156,8 @@ mod tests {
         }
     }
 
-    macro_rules! all {
-        ($($test:ident),* $(,)?) => { [$((stringify!($test), $test as fn())),*] };
-    }
-
     pub(crate) fn run() {
-        let arguments: Vec<_> = std::env::args().skip(1).collect();
-        // Nothing here is ignored, and nothing is listed.
-        if arguments.iter().any(|argument| argument == "--ignored" || argument == "--list") {
-            return;
-        }
-        let wanted: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-        let tests = all![
+        by_name::run(&all![
             a_tree_tells_each_step_once_and_in_order,
             a_tree_that_is_up_and_not_ready_is_not_told_to_be_ready,
             a_service_that_is_parked_and_comes_back_changes_the_status_and_nothing_else,
@@ -172,13 +169,6 @@ mod tests {
             signs_of_life_go_on_while_one_of_two_threads_is_blocked,
             the_watchdog_of_another_process_is_not_ours,
             without_a_socket_or_with_a_wrong_one_all_goes_on,
-        ];
-        for (name, test) in tests {
-            if wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())) {
-                println!("test {name} ...");
-                test();
-                println!("test {name} ... ok");
-            }
-        }
+        ]);
     }
 }

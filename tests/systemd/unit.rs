@@ -1,19 +1,18 @@
 //! systemd's side: starts the program with a socket, and reads what it is told.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use crate::process::Process;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A unit of the type `notify`.
 pub(crate) struct Unit {
-    child: Child,
+    process: Process,
     socket: UnixDatagram,
-    lines: mpsc::Receiver<String>,
-    said: Vec<String>,
     /// Each message, and when it came.
     heard: Vec<(Instant, String)>,
     _folder: tempfile::TempDir,
@@ -25,14 +24,11 @@ impl Unit {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
-        command.env("REGROW_MODE", mode).env("NOTIFY_SOCKET", &path).envs(variables.iter().copied());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let (tell, lines) = mpsc::channel();
-        let said = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || said.lines().map_while(Result::ok).for_each(|line| drop(tell.send(line))));
-        Self { child, socket, lines, said: Vec::new(), heard: Vec::new(), _folder: folder }
+        let process = Process::run(mode, |command| {
+            command.env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
+            command.env("NOTIFY_SOCKET", &path).envs(variables.iter().copied()).stdin(Stdio::piped());
+        });
+        Self { process, socket, heard: Vec::new(), _folder: folder }
     }
 
     fn next_within(&mut self, limit: Duration) -> Option<String> {
@@ -48,8 +44,8 @@ impl Unit {
     #[track_caller]
     pub(crate) fn tells(&mut self, message: &str) -> &mut Self {
         let next = self.next_within(LIMIT);
-        self.hears_lines();
-        assert_eq!(next.as_deref(), Some(message), "{:#?} {:#?}", self.heard, self.said);
+        self.process.hear();
+        assert_eq!(next.as_deref(), Some(message), "{:#?} {:#?}", self.heard, self.process.heard);
         self
     }
 
@@ -62,8 +58,8 @@ impl Unit {
                 Some(next) if next.starts_with("STATUS=") || next == "WATCHDOG=1\n" => {}
                 Some(next) if message == "WATCHDOG=1\n" && next.starts_with("READY=1\n") => {}
                 next => {
-                    self.hears_lines();
-                    panic!("{next:?} instead of {message:?} after {:#?} {:#?}", self.heard, self.said);
+                    self.process.hear();
+                    panic!("{next:?} instead of {message:?} after {:#?} {:#?}", self.heard, self.process.heard);
                 }
             }
         }
@@ -99,54 +95,29 @@ impl Unit {
 
     /// Writes a line to the program.
     pub(crate) fn writes(&mut self, line: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+        self.process.child.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
     }
 
     /// Waits for a line that contains this.
     #[track_caller]
     pub(crate) fn says(&mut self, part: &str) -> &mut Self {
-        while !self.has_said(part) {
-            match self.lines.recv_timeout(LIMIT) {
-                Ok(line) => self.said.push(line),
-                Err(error) => panic!("never said `{part}` ({error}): {:#?}", self.said),
-            }
-        }
+        self.process.says(part);
         self
     }
 
     pub(crate) fn has_said(&self, part: &str) -> bool {
-        self.said.iter().any(|line| line.contains(part))
-    }
-
-    fn hears_lines(&mut self) {
-        self.said.extend(self.lines.try_iter());
+        self.process.has_said(part)
     }
 
     pub(crate) fn signal(&mut self, name: &str) -> &mut Self {
-        let done = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
-        assert!(done.unwrap().success());
+        self.process.signal(name);
         self
     }
 
-    /// It exits with this status. All that it says is heard by then.
+    /// Checks that it exits with this status. All that it says is heard by then.
     #[track_caller]
     pub(crate) fn exits(&mut self, code: i32) -> &mut Self {
-        loop {
-            match self.lines.recv_timeout(LIMIT) {
-                Ok(line) => self.said.push(line),
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it goes on: {:#?}", self.said),
-            }
-        }
-        let status = self.child.wait().unwrap();
-        assert_eq!(status.code(), Some(code), "{:#?}", self.said);
+        self.process.exits(code);
         self
-    }
-}
-
-impl Drop for Unit {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

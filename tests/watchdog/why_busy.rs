@@ -2,7 +2,7 @@
 
 use crate::common::tree::{MS, SEC, in_hand};
 use crate::common::watched::{Job, Worker, asks, does, hangs, takes, watched, worker};
-use regrow::{Call, Child, Handle, Reply, Supervisor, TaskContext, Tree};
+use regrow::{Call, Child, Handle, Policy, Reply, Supervisor, TaskContext, Tree};
 use tokio::time::sleep;
 
 async fn why(tree: &Tree, path: &str) -> String {
@@ -31,6 +31,31 @@ async fn a_full_service_says_how_full_it_is_and_how_many_wait_for_room() {
     assert!(said.contains(" Its mailbox is full: 3 of 3 messages wait in it, and 2 senders wait for room."), "{said}");
     senders.iter().for_each(tokio::task::JoinHandle::abort);
     tree.shutdown().await;
+}
+
+// Found by an operator: the handler hung, 63 of 64 messages waited, and nothing had gone wrong, it was said.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_hangs_behind_a_mailbox_that_is_nearly_full_says_what_is_known() {
+    let child = |name: &str| worker(name).capacity(64);
+    let app = Supervisor::one_for_one("app").child(child("plain")).child(child("measured").measured());
+    let tree = app.child(child("watched").policy(Policy::default().watchdog(10 * SEC))).start().await.unwrap();
+    for (name, has_time) in [("plain", false), ("measured", true), ("watched", true)] {
+        let path = format!("app/{name}");
+        let handle: Handle<Job> = tree.lookup(&path).unwrap();
+        let said = why(&tree, &path).await;
+        assert!(said.contains("Nothing has gone wrong with it yet.") && !said.contains("hand"), "{said}");
+        handle.cast(takes("long", 8 * SEC)).unwrap();
+        in_hand(&handle).await;
+        (0..63).for_each(|_| handle.cast(takes("short", MS)).unwrap());
+        sleep(5 * SEC).await;
+        let known = tree.why(&*path).await.unwrap();
+        assert_eq!((known.is_at_work, known.in_hand_for.is_some()), (true, has_time), "{known}");
+        let said = known.to_string();
+        let in_hand = if has_time { " It has had a message in hand for " } else { " It has a message in hand." };
+        assert!(said.contains(in_hand) && said.contains(" 63 of 64 messages wait in its mailbox."), "{said}");
+        assert!(!said.contains("Nothing has gone wrong"), "{said}");
+    }
+    tree.shutdown_within(SEC).await;
 }
 
 /// `a` asks `b`, which takes its time.

@@ -12,7 +12,7 @@ use crate::admin::template::gives_names;
 use crate::admin::wire::services::{Group, Messages, State, Totals};
 use crate::slot::accounting::Accounting;
 use crate::tree::directory::ChildKind;
-use crate::tree::ended::Ended;
+use crate::tree::totals::Total;
 
 /// Totals and groups of a page.
 pub(super) struct Counted {
@@ -68,7 +68,7 @@ impl Counted {
     pub(super) fn add_ended(&mut self, tree: &Listing, filter: &Filter) {
         let ended = tree.shared.directory.ended();
         for ended in ended.iter().filter(|ended| filter.lets_ended_through(&ended.template, ended.kind)) {
-            self.totals.dead_letters += ended.accounting.dead_lettered;
+            self.totals.dead_letters += ended.tally.accounting.dead_lettered;
             if let Some(groups) = &mut self.groups {
                 groups.add_ended(tree, ended);
             }
@@ -103,12 +103,12 @@ impl Groups {
         add_messages(&mut group.messages, look.accounting);
     }
 
-    fn add_ended(&mut self, tree: &Listing, ended: &Ended) {
+    fn add_ended(&mut self, tree: &Listing, ended: &Total) {
         let place = self.place(tree, &ended.template, ended.kind);
         let Some(group) = self.groups.get_mut(place) else { return };
-        group.totals.dead_letters += ended.accounting.dead_lettered;
-        group.restarts += ended.restarts;
-        add_messages(&mut group.messages, ended.accounting);
+        group.totals.dead_letters += ended.tally.accounting.dead_lettered;
+        group.restarts += ended.restarts();
+        add_messages(&mut group.messages, ended.tally.accounting);
     }
 
     /// Returns the place of a group, which is made if it is new.

@@ -4,19 +4,10 @@
 //! to a [`Screen`].
 //!
 //! ```
-//! use regrow::admin::wire::services::{Services, Totals};
+//! use regrow::admin::wire::services::Services;
 //! use regrow::operate::text::{self, Screen};
 //!
-//! let services = Services {
-//!     now_ms: 0,
-//!     totals: Totals::default(),
-//!     unwell: Vec::new(),
-//!     unwell_left_out: 0,
-//!     rows: Vec::new(),
-//!     groups: Vec::new(),
-//!     next: None,
-//! };
-//! let shown = text::ps(&services, None, &Screen::plain(80));
+//! let shown = text::ps(&Services::default(), None, &Screen::plain(80));
 //! assert!(shown.starts_with("0 children"), "{shown}");
 //! ```
 

@@ -81,7 +81,8 @@ impl fmt::Display for ServiceState {
 pub struct ServiceStatus {
     /// State of the service.
     pub state: ServiceState,
-    /// Number of incarnations that came up: 1 for the first, and 0 before it.
+    /// Number of incarnations that came up: 1 for the first, and 0 before it. It goes on when a new description makes
+    /// another kind of child of the service, and begins again when the service has left the tree and is added again.
     pub generation: u64,
     /// Whether it is up and ready. A service is ready as soon as it is up, unless its policy is
     /// [`Readiness::WhenSaid`](crate::Readiness::WhenSaid).

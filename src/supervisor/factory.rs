@@ -109,19 +109,19 @@ fn forget_others(shared: &Arc<Shared>, known: impl IntoIterator<Item = (Arc<str>
     let known = Vec::from_iter(known);
     let listed: HashSet<_> = known.iter().map(|(_, listed)| address(&listed.slot)).collect();
     let (mut kept, mut added) = (HashSet::new(), HashMap::new());
-    for (path, kind, slot, facet) in plan.listing() {
-        if listed.contains(&address(&slot)) {
-            kept.insert(address(&slot));
+    for (path, planned) in plan.listing() {
+        if listed.contains(&address(&planned.slot)) {
+            kept.insert(address(&planned.slot));
         } else {
-            state::is_added(slot.recorded());
-            added.insert(path, (kind, slot, facet));
+            state::is_added(planned.slot.recorded());
+            added.insert(path, planned);
         }
     }
     for (path, listed) in known.into_iter().filter(|(_, listed)| !kept.contains(&address(&listed.slot))) {
         match added.remove(&path) {
-            Some((kind, next, facet)) => {
-                next.set_tree(Arc::downgrade(shared) as _);
-                shared.list(&path, kind, &next, facet);
+            Some(Listed { kind, slot, facet, .. }) => {
+                slot.set_tree(Arc::downgrade(shared) as _);
+                shared.list(&path, kind, &slot, facet);
             }
             None => shared.forget_slot(&path, &listed.slot),
         }

@@ -21,11 +21,12 @@ use crate::supervisor::description::{Description, Init, PathKind, Shape};
 use crate::supervisor::effect;
 use crate::supervisor::factory::SupervisorRecipe;
 use crate::supervisor::observer::Watch;
-use crate::tree::directory::{ChildKind, Facet, Listed};
+use crate::tree::directory::{ChildKind, Listed};
 use crate::tree::options::Options;
 use crate::tree::overrides::{Coded, Defaults, Effective, Group, Named};
 use crate::tree::paths::name_of;
 use crate::tree::shared::Shared;
+use crate::tree::templates::TemplateId;
 
 pub(crate) struct Plan {
     pub(crate) path: Arc<str>,
@@ -151,12 +152,16 @@ impl Plan {
     }
 
     /// The lines of the directory for it and for everything below it.
-    pub(crate) fn listing(&self) -> Vec<(Arc<str>, ChildKind, Arc<dyn AnySlot>, Option<Facet>)> {
+    pub(crate) fn listing(&self) -> Vec<(Arc<str>, Listed)> {
+        let template = TemplateId::OWN;
         let mut listing = Vec::new();
         self.for_each(&mut |plan| {
-            listing.push((plan.path.clone(), plan.shape.kind(), plan.slot.clone(), plan.shape.facet()));
-            let leaves = plan.children.iter().filter(|child| !child.is_supervisor());
-            listing.extend(leaves.map(|child| (child.path.clone(), child.kind, child.slot().clone(), None)));
+            let (kind, slot, facet) = (plan.shape.kind(), plan.slot.clone(), plan.shape.facet());
+            listing.push((plan.path.clone(), Listed { kind, template, slot, facet }));
+            for child in plan.children.iter().filter(|child| !child.is_supervisor()) {
+                let (kind, slot) = (child.kind, child.slot().clone());
+                listing.push((child.path.clone(), Listed { kind, template, slot, facet: None }));
+            }
         });
         listing
     }

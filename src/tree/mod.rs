@@ -7,7 +7,6 @@ pub(crate) mod dead_letters;
 pub(crate) mod dependencies;
 pub(crate) mod directory;
 pub(crate) mod effect;
-#[cfg(feature = "admin")]
 pub(crate) mod ending;
 pub(crate) mod figures;
 pub(crate) mod history;

@@ -24,7 +24,9 @@ use crate::slot::accounting::Accounting;
 use crate::slot::erased::{AnySlot, Standing};
 use crate::slot::status::ServiceState;
 use crate::slot::tally::{Look, Tally};
-use crate::tree::directory::{ChildKind, Directory, Listed};
+#[cfg(feature = "admin")]
+use crate::tree::directory::Directory;
+use crate::tree::directory::{ChildKind, Listed};
 use crate::tree::paths::Grouping;
 use crate::tree::templates::{Names, Naming, TemplateId};
 
@@ -209,6 +211,7 @@ pub(crate) struct Total {
     pub(crate) tally: Tally,
 }
 
+#[cfg(feature = "admin")]
 impl Total {
     /// Number of restarts, those with others included.
     pub(crate) fn restarts(&self) -> u64 {
@@ -256,6 +259,7 @@ impl Reading<'_> {
     }
 }
 
+#[cfg(feature = "admin")]
 impl Directory {
     /// Returns what services counted that are not listed any more, of each template with any. Services that are leaving
     /// are among them.

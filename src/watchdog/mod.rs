@@ -158,7 +158,6 @@ impl Watchdog {
 
     /// Returns the time for which this incarnation has had its message in hand, as the watchdog saw it: it may have missed an
     /// eighth of the limit. `None` if the incarnation is not watched, or was granted more time.
-    #[allow(dead_code, reason = "only the admin source asks, and it is a feature")]
     pub(crate) fn in_hand_for(&self, path: &str, signals: &Signals, message: u64) -> Option<Duration> {
         let watched = lock(&self.register).watched.get(path).cloned()?;
         watched.in_hand_for(signals, message)

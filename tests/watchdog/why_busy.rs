@@ -48,7 +48,7 @@ async fn a_service_that_hangs_behind_a_mailbox_that_is_nearly_full_says_what_is_
         in_hand(&handle).await;
         (0..63).for_each(|_| handle.cast(takes("short", MS)).unwrap());
         sleep(5 * SEC).await;
-        let known = tree.why(&*path).await.unwrap();
+        let known = tree.why(&path).await.unwrap();
         assert_eq!((known.is_at_work, known.in_hand_for.is_some()), (true, has_time), "{known}");
         let said = known.to_string();
         let in_hand = if has_time { " It has had a message in hand for " } else { " It has a message in hand." };

@@ -14,7 +14,9 @@
 //! would start it again makes it fail.
 //!
 //! An act may mean one generation. It is checked when the act is carried out, which may be later than it is given: an
-//! order waits while its supervisor restarts a group.
+//! order waits while its supervisor restarts a group. The generations of a path go on when its child becomes one of another
+//! kind. They begin again with 1 only after the path has left the tree: a child that was deleted, or was terminated below a
+//! dynamic supervisor, and is added again with the same name.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! A look at the slots of a tree: whether each is counted in one place.
 
 use super::*;
+use crate::tree::directory::Directory;
 
 impl Directory {
     /// Returns what is wrong with the directory, its lists and its totals.

@@ -8,6 +8,7 @@ use crate::slot::consumer::SignalMask;
 use crate::slot::erased::Ownership;
 use crate::slot::settings::Settings;
 use crate::slot::tests::signals;
+use crate::tree::directory::Directory;
 use crate::tree::templates::TEMPLATES_MAX;
 
 fn sum(directory: &Directory) -> (u64, u64, u64) {

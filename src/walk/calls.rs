@@ -8,7 +8,7 @@ use crate::policy::Policies;
 use crate::walk::actors::{Msg, SEC, Stage, actor};
 use crate::walk::events::Event;
 use crate::walk::trees::{SUP, Shape, handle, named};
-use crate::{DynamicSupervisor, Intensity, Policy, ServiceState, StartOutcome, Tree};
+use crate::{DynamicSupervisor, Intensity, Policy, RestartError, RollingCause, ServiceState, StartOutcome, Tree};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
@@ -50,9 +50,13 @@ pub(super) enum Call {
     Template,
     Shutdown,
     ShutdownWithin,
+    ParkDependency,
+    ParkSibling,
+    ParkAndReviveSupervisor,
+    ParkAndRestartRolling,
 }
 
-pub(super) const CALLS: [Call; 38] = [
+pub(super) const CALLS: [Call; 42] = [
     Call::StartNew,
     Call::StartSame,
     Call::StartDependent,
@@ -91,6 +95,10 @@ pub(super) const CALLS: [Call; 38] = [
     Call::Template,
     Call::Shutdown,
     Call::ShutdownWithin,
+    Call::ParkDependency,
+    Call::ParkSibling,
+    Call::ParkAndReviveSupervisor,
+    Call::ParkAndRestartRolling,
 ];
 
 impl Call {
@@ -245,6 +253,29 @@ impl Call {
                     if let Ok(template) = pool.template::<&str>() {
                         let _ = template.start_child("new").await;
                     }
+                }
+            }
+            Self::ParkDependency => {
+                let parked = tree.park("app/dep", "walk").await;
+                let state = tree.directory().status("app/dep").map(|status| status.state);
+                if parked.is_ok() && is_only && state != Some(ServiceState::Parked { until: None }) {
+                    stage.fault(format!("the dependency was parked by order, and it is {state:?}"));
+                }
+            }
+            Self::ParkSibling => drop(tree.park(&format!("{SUP}/{youngest}"), "walk").await),
+            Self::ParkAndReviveSupervisor => {
+                let _ = tree.park(SUP, "walk").await;
+                let _ = tree.revive(SUP).await;
+            }
+            Self::ParkAndRestartRolling => {
+                let is_parked = tree.park(target, "walk").await.is_ok() && is_only && life() == before;
+                let roll = tokio::time::timeout(20 * SEC, sup.restart_rolling(1, "walk")).await;
+                if let Ok(Err(error)) = roll
+                    && is_parked
+                    && life() == before
+                    && matches!(&error.cause, RollingCause::NotRestarted(RestartError::Parked { path }) if **path == *target)
+                {
+                    stage.fault(format!("it was parked by order, and {error}"));
                 }
             }
             Self::Shutdown => drop(tree.shutdown().await),

@@ -149,7 +149,8 @@ fn is_over(tree: &Tree) -> bool {
     tree.shared.is_ending() || tree.directory().status("app").is_none_or(|status| status.state == ServiceState::Gone)
 }
 
-/// Restarts the dependency of the others, and kills the children with a start that hangs.
+/// Restarts the dependency of the others, kills the children with a start that hangs, and revives those that orders have
+/// parked.
 async fn repair(tree: &Tree) {
     let app = tree.supervisor("app").expect("the root");
     let _ = app.restart_child("dep").await;
@@ -157,6 +158,9 @@ async fn repair(tree: &Tree) {
         // A parked child that is being tried stays listed as parked, and its start may hang too.
         if matches!(entry.status.state, ServiceState::Starting | ServiceState::Parked { .. }) {
             let _ = tree.kill(&entry.path);
+        }
+        if entry.status.state == (ServiceState::Parked { until: None }) {
+            let _ = tree.revive(&entry.path).await;
         }
     }
 }

@@ -1,16 +1,16 @@
 //! The views of a tree at rest that must agree: what a supervisor says of its children, what the directory lists, what
-//! handles say, and which children are alive.
+//! handles say, which children are alive, and what the record tells of the present.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regrow_supervisors::{ChildState, Restart};
 
-use crate::slot::status::ServiceState;
+use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::supervisor::description::PathKind;
 use crate::tree::directory::ChildKind;
 use crate::walk::actors::Stage;
 use crate::walk::trees::SUP;
-use crate::{ChildInfo, Tree};
+use crate::{ChildInfo, HistoryState, Tree};
 
 /// Compares all views, and returns their differences.
 pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
@@ -37,6 +37,7 @@ pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
     }
     ring_agrees(tree, stage, &mut faults).await;
     directory_agrees(tree, &mut faults);
+    record_agrees(tree, &mut faults);
     faults
 }
 
@@ -128,6 +129,49 @@ fn goes_with(standing: ChildState, state: ServiceState) -> bool {
         ChildState::Starting => !matches!(state, ServiceState::Up | ServiceState::Down | ServiceState::Gone),
         ChildState::Up => state == ServiceState::Up,
         ChildState::Stopping => !matches!(state, ServiceState::Down | ServiceState::Gone),
+    }
+}
+
+/// Checks that the record tells of the present what is listed. No event tells that a start is under way, or that a child was
+/// added that has to wait before its first start.
+fn record_agrees(tree: &Tree, faults: &mut Vec<String>) {
+    let history = tree.history();
+    let Ok(now) = history.at(history.now) else {
+        return faults.push("the record does not know the present".into());
+    };
+    let mut told: BTreeMap<_, _> = now.into_iter().map(|line| (line.path, (line.state, line.generation))).collect();
+    let mut starting: Option<String> = None;
+    for entry in tree.directory().entries() {
+        let ServiceStatus { state, generation, .. } = entry.status;
+        let said = told.remove(&entry.path);
+        if starting.as_ref().is_some_and(|above| entry.path.starts_with(above)) || (said.is_none() && generation == 0) {
+            continue;
+        }
+        starting = (entry.kind.is_supervisor() && state == ServiceState::Starting).then(|| format!("{}/", entry.path));
+        let listed = match state {
+            ServiceState::Waiting => HistoryState::Waiting,
+            ServiceState::Up => HistoryState::Up,
+            // The record tells a wait for services from a delay.
+            ServiceState::Restarting => match said {
+                Some((HistoryState::Waiting, _)) => HistoryState::Waiting,
+                _ => HistoryState::Restarting,
+            },
+            ServiceState::Parked { .. } => HistoryState::Parked,
+            ServiceState::Down => HistoryState::Down,
+            ServiceState::Gone => HistoryState::Gone,
+            ServiceState::Starting => match said {
+                Some((HistoryState::Up, _)) => HistoryState::Restarting,
+                Some((before, _)) => before,
+                None => continue,
+            },
+        };
+        if said != Some((listed, generation)) {
+            faults
+                .push(format!("`{}` is {state} in generation {generation}, and the record says {said:?}", entry.path));
+        }
+    }
+    if !told.is_empty() {
+        faults.push(format!("the record tells of {told:?}, which are not listed"));
     }
 }
 

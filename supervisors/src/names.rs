@@ -1,7 +1,7 @@
 //! Tables by name or path, with a hasher that is fast for short texts.
 //!
 //! Names may come from outside: a session is often named by its client. So each table has a random key of its own.
-//! Without the key, nobody can choose names that collide. The hasher is no cryptographic one: it is made for tables
+//! Names that collide cannot be chosen without that key. The hasher is no cryptographic one: it is made for tables
 //! whose order and hashes no outsider sees.
 
 use std::collections::HashMap;

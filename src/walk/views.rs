@@ -141,10 +141,15 @@ fn record_agrees(tree: &Tree, faults: &mut Vec<String>) {
     };
     let mut told: BTreeMap<_, _> = now.into_iter().map(|line| (line.path, (line.state, line.generation))).collect();
     let mut starting: Option<String> = None;
-    for entry in tree.directory().entries() {
+    let directory = tree.directory();
+    for entry in directory.entries() {
         let ServiceStatus { state, generation, .. } = entry.status;
         let said = told.remove(&entry.path);
-        if starting.as_ref().is_some_and(|above| entry.path.starts_with(above)) || (said.is_none() && generation == 0) {
+        // What is described again with a supervisor that was deleted comes back with the start of that one.
+        let is_above_up = entry.path.rsplit_once('/').and_then(|(above, _)| directory.status(above));
+        let is_above_up = is_above_up.is_none_or(|above| above.state == ServiceState::Up);
+        let is_starting = starting.as_ref().is_some_and(|above| entry.path.starts_with(above));
+        if is_starting || (said.is_none() && (generation == 0 || !is_above_up)) {
             continue;
         }
         starting = (entry.kind.is_supervisor() && state == ServiceState::Starting).then(|| format!("{}/", entry.path));

@@ -191,6 +191,12 @@ fn trees_drawn_at_random_are_not_held_guilty() {
     without_alarms(&random_trees::trees(|_| ()), 0..40);
 }
 
+// Found by the longer run: of two ends that a child was stopped for, one was dealt with, and the other had a delay left.
+#[test]
+fn a_child_that_was_stopped_for_two_ends_may_start_with_the_first_that_is_dealt_with() {
+    without_alarms(&random_trees::trees(|_| ()), 297..298);
+}
+
 #[test]
 #[ignore = "minutes"]
 fn thousands_of_trees_drawn_at_random_are_not_held_guilty() {

@@ -29,6 +29,8 @@ pub(super) struct Child {
     pub(super) stopped_for: Option<Option<(u64, Arc<str>)>>,
     /// The number of the statement about that stop.
     pub(super) stopped_at: u64,
+    /// The earliest time at which one of the ends that the stop may have been for lets the group start.
+    pub(super) stopped_until: Duration,
     pub(super) history: History,
 }
 
@@ -216,6 +218,7 @@ impl Child {
             orders: 0,
             stopped_for: None,
             stopped_at: u64::MAX,
+            stopped_until: Duration::MAX,
             history: History::default(),
         }
     }

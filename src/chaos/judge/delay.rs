@@ -128,6 +128,10 @@ impl SupervisorView {
         let first = others.chain(own).min();
         let (from, ended, whose) = match (child.held, first) {
             (Held::Parked { from, .. }, _) => (from, None, "it is parked".to_owned()),
+            // One of several ends that the group was stopped for may be dealt with already.
+            (_, Some((from, ended, caller))) if child.stopped_for == Some(None) => {
+                (from.min(child.stopped_until), Some(ended), format!("{caller} ended at {ended:.3?}"))
+            }
             (_, Some((from, ended, caller))) => (from, Some(ended), format!("{caller} ended at {ended:.3?}")),
             (_, None) => return,
         };

@@ -191,9 +191,11 @@ impl SupervisorView {
                 }
             }
             let of = of.and_then(|caller| Some((self.call(&caller)?.number, caller)));
+            let until = callers.iter().filter_map(|caller| Some(self.call(caller)?.earliest)).min();
             let number = self.number;
             if let Some(child) = self.children.get_mut(path) {
                 (child.stopped_for, child.stopped_at, child.may_start) = (Some(of), number, true);
+                child.stopped_until = until.unwrap_or(Duration::MAX);
             }
         } else if self.may_end {
             self.is_ending = true;

@@ -258,6 +258,7 @@ mod child;
 mod context;
 mod error;
 mod event;
+pub mod guide;
 mod handle;
 pub mod health;
 mod incarnation;

@@ -91,7 +91,8 @@ async fn rusqlite_keeps_what_it_answered() {
 
 #[tokio::test]
 async fn reqwest_stops_asking_a_server_that_fails() {
-    let tree = started(Supervisor::one_for_one("shop").child(reqwest::rates(format!("http://{}", free())).unwrap())).await;
+    let tree =
+        started(Supervisor::one_for_one("shop").child(reqwest::rates(format!("http://{}", free())).unwrap())).await;
     let rates = tree.lookup::<reqwest::Msg>("shop/rates").unwrap();
     let mut failed = 0;
     let refused = loop {
@@ -109,8 +110,8 @@ async fn reqwest_stops_asking_a_server_that_fails() {
 
 #[tokio::test]
 async fn a_websocket_outlives_the_crash_of_its_session() {
+    use futures_util::{SinkExt, StreamExt};
     use tokio_tungstenite::tungstenite::Message;
-    use tokio_tungstenite::tungstenite::stream::MaybeTlsStream;
 
     let tree = started(Supervisor::one_for_one("chat").child(websocket::sessions())).await;
     let template = tree.dynamic("chat/sessions").unwrap().template::<String>().unwrap();
@@ -119,20 +120,17 @@ async fn a_websocket_outlives_the_crash_of_its_session() {
     tokio::spawn(async move { ::axum::serve(listener, websocket::routes(template)).await });
 
     let (mut window, _) = tokio_tungstenite::connect_async(format!("ws://{address}/ws/ada")).await.unwrap();
-    let say = async |window: &mut tokio_tungstenite::WebSocketStream<MaybeTlsStream<_>>, text: &str| {
-        futures_util::SinkExt::send(window, Message::text(text)).await.unwrap();
-    };
-    say(&mut window, "hi").await;
-    let heard = futures_util::StreamExt::next(&mut window).await.unwrap().unwrap();
+    window.send(Message::text("hi")).await.unwrap();
+    let heard = window.next().await.unwrap().unwrap();
     assert_eq!(heard.to_text().unwrap(), "ada: hi");
 
     let session = tree.lookup::<websocket::Msg>("chat/sessions/ada").unwrap();
-    say(&mut window, "crash").await;
+    window.send(Message::text("crash")).await.unwrap();
     regrow::testing::until(session.watch(), |status| status.generation == 2 && status.state == ServiceState::Up).await;
     // The window says hello to the new life, and what it says after that comes back.
     loop {
-        say(&mut window, "again").await;
-        let heard = tokio::time::timeout(SEC / 10, futures_util::StreamExt::next(&mut window)).await;
+        window.send(Message::text("again")).await.unwrap();
+        let heard = tokio::time::timeout(SEC / 10, window.next()).await;
         if let Ok(Some(Ok(heard))) = heard {
             assert_eq!(heard.to_text().unwrap(), "ada: again");
             break;
@@ -140,4 +138,3 @@ async fn a_websocket_outlives_the_crash_of_its_session() {
     }
     tree.shutdown().await;
 }
-

@@ -35,7 +35,8 @@ async fn migrate(pool: PgPool) -> anyhow::Result<()> {
 pub fn shop(url: &str) -> anyhow::Result<Supervisor> {
     let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(2 * SEC).connect_lazy(url)?;
     // As long as the database is away, the migration fails and is tried again: 60 times in ten minutes, then the program ends.
-    let waits = Policy::default().backoff(Backoff::new(SEC / 10).max_delay(10 * SEC)).budget(Intensity::new(60, 600 * SEC));
+    let waits =
+        Policy::default().backoff(Backoff::new(SEC / 10).max_delay(10 * SEC)).budget(Intensity::new(60, 600 * SEC));
     Ok(Supervisor::one_for_one("shop")
         .child(Child::task_with("migrate", pool.clone(), |pool, _ctx| migrate(pool)).policy(waits))
         .child(

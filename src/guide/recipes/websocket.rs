@@ -64,7 +64,7 @@ async fn connect(State(sessions): State<Template<String>>, Path(user): Path<Stri
     })
 }
 
-/// One window: what it says goes to the session, and what the session says goes to it.
+/// Connects one window with the session, in both directions.
 async fn talk(mut socket: WebSocket, session: Handle<Msg>) {
     let (to_window, mut from_session) = mpsc::channel(32);
     let mut status = session.watch();

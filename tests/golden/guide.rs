@@ -1,0 +1,154 @@
+//! The tables of the guide, compared with `Cargo.toml` and with the code.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{package, read};
+
+fn page(name: &str) -> String {
+    read(&package().join("src/guide").join(name))
+}
+
+/// Words in backticks of a text.
+fn code_words(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Rows of the tables below a heading, as cells.
+fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let below = page.split(&format!("# {heading}\n")).nth(1).unwrap_or_else(|| panic!("no heading `{heading}`"));
+    let section = below.split("\n# ").next().unwrap_or(below);
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// Each feature of the manifest with those that it turns on.
+fn features() -> BTreeMap<String, BTreeSet<String>> {
+    let manifest = read(&package().join("Cargo.toml"));
+    let section = manifest.split("[features]\n").nth(1).and_then(|rest| rest.split("\n[").next()).expect("features");
+    let lines: String = section.lines().filter(|line| !line.starts_with('#')).collect();
+    let mut features = BTreeMap::new();
+    for entry in lines.split(']').filter(|entry| !entry.trim().is_empty()) {
+        let (name, on) = entry.split_once('=').expect("a feature and what it turns on");
+        let on = on.split('"').skip(1).step_by(2);
+        let own = on.filter(|item| !item.contains([':', '/', '?'])).map(str::to_owned);
+        features.insert(name.trim().to_owned(), own.collect());
+    }
+    features.remove("default").expect("`default` is there, and empty");
+    features
+}
+
+#[test]
+fn the_table_of_features_is_that_of_the_manifest() {
+    let known = features();
+    let mut told = BTreeMap::new();
+    for row in rows(&page("features.md"), "Features") {
+        let [feature, _, with_it] = &row[..] else { panic!("a row with three cells: {row:?}") };
+        told.insert(code_words(feature).pop_first().expect("a name"), code_words(with_it));
+    }
+    assert_eq!(told, known, "left: src/guide/features.md, right: Cargo.toml");
+}
+
+fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.expect("an entry of a folder").path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// Names of variables in the line of a file: given as text, or by a constant of the same file.
+fn variables(line: &str, file: &str) -> Vec<String> {
+    let reads = ["env::var(", "env::var_os(", "env = ", "is_set("];
+    let code = line.split("//").next().unwrap_or(line);
+    if !code.contains("\"REGROW_") && !reads.iter().any(|read| code.contains(read)) {
+        return Vec::new();
+    }
+    let is_name = |text: &str| text.len() > 1 && text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let mut names: Vec<String> =
+        code.split('"').skip(1).step_by(2).filter(|text| is_name(text)).map(str::to_owned).collect();
+    let constant = reads[..2].iter().find_map(|read| code.split(read).nth(1)).and_then(|rest| rest.split(')').next());
+    if let Some(constant) = constant.filter(|name| is_name(name)) {
+        let line = file.lines().find(|line| line.contains(&format!("const {constant}: &str")));
+        names.extend(line.and_then(|line| line.split('"').nth(1)).map(str::to_owned));
+    }
+    names
+}
+
+#[test]
+fn every_environment_variable_that_the_code_reads_is_in_the_guide() {
+    let told: BTreeSet<String> =
+        rows(&page("features.md"), "Environment variables").iter().flat_map(|row| code_words(&row[0])).collect();
+    let for_tests = code_words(&page("contributing.md"));
+    let mut files = Vec::new();
+    for folder in ["src", "supervisors/src", "macros/src"]
+        .map(|folder| package().join(folder))
+        .iter()
+        .filter(|path| path.is_dir())
+    {
+        sources(folder, &mut files);
+    }
+    let mut known = BTreeSet::new();
+    for path in &files {
+        let text = read(path);
+        for name in text.lines().flat_map(|line| variables(line, &text)) {
+            // Fields of policies: `REGROW_DEFAULTS_DELAY` and its kin.
+            known.insert(if name == "REGROW_DEFAULTS_" { "REGROW_DEFAULTS_FIELD".to_owned() } else { name });
+        }
+    }
+    known.remove("CARGO_MANIFEST_DIR");
+    let missing: Vec<_> = known.iter().filter(|name| !told.contains(*name) && !for_tests.contains(*name)).collect();
+    assert!(missing.is_empty(), "src/guide/features.md does not have {missing:?}");
+    // Read by the crate `sd-notify`.
+    let elsewhere = ["WATCHDOG_USEC", "WATCHDOG_PID"];
+    let unknown: Vec<_> =
+        told.iter().filter(|name| !known.contains(*name) && !elsewhere.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "no code reads {unknown:?}");
+    assert!(known.len() > 8, "the search is blind: it found {known:?}");
+}
+
+#[test]
+fn the_format_of_experiments_has_every_kind_and_field() {
+    let words = code_words(&page("files.md"));
+    let faults = read(&package().join("src/chaos/fault.rs"));
+    let names =
+        faults.split("fn name(").nth(1).and_then(|rest| rest.split("\n    }").next()).expect("the names of faults");
+    let kinds: Vec<&str> = names.split('"').skip(1).step_by(2).collect();
+    let file = read(&package().join("src/chaos/file.rs"));
+    let mut fields = Vec::new();
+    for of in ["struct File {", "struct Claims {", "struct FaultFile {"] {
+        let body = file.split(of).nth(1).and_then(|rest| rest.split("\n}").next()).expect(of);
+        let declared = body.lines().map(str::trim).filter(|line| !line.starts_with(['#', '/']));
+        fields.extend(declared.filter_map(|line| line.split_once(':')).map(|(name, _)| name));
+    }
+    // These two are tables, and their headings say so.
+    fields.retain(|field| !["hypothesis", "faults"].contains(field));
+    assert!(kinds.len() > 20 && fields.len() > 15, "the search is blind: {kinds:?}, {fields:?}");
+    let missing: Vec<_> = kinds.iter().chain(&fields).filter(|name| !words.contains(**name)).collect();
+    assert!(missing.is_empty(), "src/guide/files.md does not have {missing:?}");
+}
+
+#[test]
+fn each_page_is_in_an_index_and_each_recipe_is_compiled() {
+    let modules = read(&package().join("src/guide/mod.rs"));
+    let index = page("index.md") + &page("recipes/index.md");
+    let pages = modules.lines().filter_map(|line| line.trim().strip_prefix("pub mod ")?.split([' ', '{']).next());
+    let pages: Vec<&str> = pages.filter(|page| *page != "coming_from").collect();
+    assert!(pages.len() > 25, "the search is blind: it found {pages:?}");
+    for page in &pages {
+        let link = [format!("({page})"), format!("::{page})")];
+        assert!(link.iter().any(|link| index.contains(link.as_str())), "no index of the guide has a link to {page}");
+    }
+    let Ok(compiled) = fs::read_to_string(package().join("examples/recipes/src/lib.rs")) else { return };
+    let mut recipes = Vec::new();
+    sources(&package().join("src/guide/recipes"), &mut recipes);
+    for recipe in &recipes {
+        let name = recipe.file_name().and_then(|name| name.to_str()).expect("a name");
+        assert!(compiled.contains(&format!("guide/recipes/{name}")), "examples/recipes does not compile {name}");
+    }
+    assert!(recipes.len() > 4, "the search is blind: it found {recipes:?}");
+}

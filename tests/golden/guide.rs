@@ -152,3 +152,16 @@ fn each_page_is_in_an_index_and_each_recipe_is_compiled() {
     }
     assert!(recipes.len() > 4, "the search is blind: it found {recipes:?}");
 }
+
+#[test]
+fn each_link_of_the_readme_to_a_file_leads_somewhere() {
+    let readme = read(&package().join("README.md"));
+    let links: Vec<&str> = readme.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()).collect();
+    let local: Vec<_> = links.into_iter().filter(|link| !link.starts_with("https://")).collect();
+    assert!(local.len() > 20, "the search is blind: it found {local:?}");
+    for link in local {
+        assert!(package().join(link).exists(), "README.md has a link to {link}");
+    }
+    let picture = read(&package().join(".pictures/healing.svg"));
+    roxmltree::Document::parse(&picture).expect("a picture that browsers can read");
+}

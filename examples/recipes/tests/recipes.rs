@@ -113,11 +113,8 @@ async fn a_websocket_outlives_the_crash_of_its_session() {
     use futures_util::{SinkExt, StreamExt};
     use tokio_tungstenite::tungstenite::Message;
 
-    let tree = started(Supervisor::one_for_one("chat").child(websocket::sessions())).await;
-    let template = tree.dynamic("chat/sessions").unwrap().template::<String>().unwrap();
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { ::axum::serve(listener, websocket::routes(template)).await });
+    let address = free();
+    let tree = started(websocket::chat(address)).await;
 
     let (mut window, _) = tokio_tungstenite::connect_async(format!("ws://{address}/ws/ada")).await.unwrap();
     window.send(Message::text("hi")).await.unwrap();
@@ -136,5 +133,5 @@ async fn a_websocket_outlives_the_crash_of_its_session() {
             break;
         }
     }
-    tree.shutdown().await;
+    assert!(tree.shutdown().await.is_clean());
 }

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -5,7 +6,10 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
-use regrow::{Child, Context, DynamicSupervisor, Handle, Intensity, Restart, Service, ServiceChild, Template};
+use regrow::{
+    Child, Context, DynamicSupervisor, Handle, Intensity, Policy, Readiness, Restart, RunError, Service, ServiceChild,
+    Supervisor, TaskContext, Template,
+};
 use tokio::sync::mpsc;
 
 /// A message to the session of a user.
@@ -47,12 +51,31 @@ fn session(user: String) -> ServiceChild<Msg> {
         .idle_after(Duration::from_secs(600))
 }
 
-pub fn sessions() -> DynamicSupervisor {
-    DynamicSupervisor::new("sessions").budget_each(Intensity::new(5, Duration::from_secs(60))).template(session)
+/// The web server, as in the recipe for axum.
+async fn serve(listen: SocketAddr, ctx: TaskContext) -> anyhow::Result<()> {
+    let sessions = ctx.dynamic("sessions")?.template::<String>()?;
+    let routes = Router::new().route("/ws/{user}", get(connect)).with_state(sessions);
+    let listener = tokio::net::TcpListener::bind(listen).await?;
+    ctx.ready();
+    // Open windows would hold up a graceful end. They end with the process, and the browsers connect again.
+    tokio::select! {
+        ended = axum::serve(listener, routes) => Ok(ended?),
+        () = ctx.stopping() => Ok(()),
+    }
 }
 
-pub fn routes(sessions: Template<String>) -> Router {
-    Router::new().route("/ws/{user}", get(connect)).with_state(sessions)
+pub fn chat(listen: SocketAddr) -> Supervisor {
+    let each = Intensity::new(5, Duration::from_secs(60));
+    let web = Child::task("web", move |ctx| serve(listen, ctx)).restart(Restart::Permanent);
+    Supervisor::one_for_one("chat")
+        .child(DynamicSupervisor::new("sessions").budget_each(each).template(session))
+        .child(web.policy(Policy::default().readiness(Readiness::WhenSaid)))
+}
+
+#[tokio::main]
+pub async fn main() -> Result<(), RunError> {
+    chat(SocketAddr::from(([127, 0, 0, 1], 8080))).run_until_signal().within(Duration::from_secs(25)).await?;
+    Ok(())
 }
 
 async fn connect(State(sessions): State<Template<String>>, Path(user): Path<String>, ws: WebSocketUpgrade) -> Response {

@@ -165,3 +165,60 @@ fn each_link_of_the_readme_to_a_file_leads_somewhere() {
     let picture = read(&package().join(".pictures/healing.svg"));
     roxmltree::Document::parse(&picture).expect("a picture that browsers can read");
 }
+
+#[test]
+fn the_page_of_policy_files_has_every_field_and_word() {
+    let code = read(&package().join("src/policy/mod.rs"));
+    let doc: String = code.lines().take_while(|line| line.starts_with("//!")).map(|line| format!("{line}\n")).collect();
+    let words: BTreeSet<&str> = doc.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let schema = serde_json::from_str(&read(&package().join(".schema/policy.json"))).expect("a schema");
+    let mut fields = BTreeSet::new();
+    properties(&schema, &mut fields);
+    assert!(fields.len() > 25, "the search is blind: it found {fields:?}");
+    let missing: Vec<_> = fields.iter().filter(|field| !words.contains(field.as_str())).collect();
+    assert!(missing.is_empty(), "the page of `regrow::policy` does not have {missing:?}");
+}
+
+/// Names of the properties of a schema, and the words that they may have, however deep.
+fn properties(schema: &serde_json::Value, into: &mut BTreeSet<String>) {
+    if let Some(fields) = schema.get("properties").and_then(|fields| fields.as_object()) {
+        into.extend(fields.keys().cloned());
+    }
+    into.extend(schema.get("const").and_then(|word| word.as_str()).map(str::to_owned));
+    match schema {
+        serde_json::Value::Object(members) => members.values().for_each(|member| properties(member, into)),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| properties(item, into)),
+        _ => {}
+    }
+}
+
+/// The version that a manifest, or a part of one, asks for of each crate.
+fn versions(manifest: &str) -> BTreeMap<&str, &str> {
+    let lines = manifest.lines().filter_map(|line| line.split_once(" = "));
+    let version = |value: &'_ str| value.split("version = ").last().is_some_and(|value| value.starts_with('"'));
+    lines
+        .filter(|(_, value)| version(value))
+        .map(|(name, value)| {
+            let value = value.split("version = ").last().unwrap_or(value);
+            (name, value.split('"').nth(1).unwrap_or_default())
+        })
+        .collect()
+}
+
+#[test]
+fn the_versions_in_recipes_are_those_that_are_compiled() {
+    let Ok(manifest) = fs::read_to_string(package().join("examples/recipes/Cargo.toml")) else { return };
+    let compiled = versions(manifest.split("[dependencies]").nth(1).expect("dependencies"));
+    let mut compared = 0;
+    for recipe in ["axum", "tonic", "sqlx", "rusqlite", "reqwest", "websocket"] {
+        let page = page(&format!("recipes/{recipe}.md"));
+        let shown = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("dependencies");
+        for (name, version) in versions(shown) {
+            let Some(used) = compiled.get(name) else { continue };
+            let is_same = *used == version || used.starts_with(&format!("{version}."));
+            assert!(is_same, "{recipe}.md shows {name} {version}, and examples/recipes has {used}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 15, "the search is blind: it compared {compared}");
+}

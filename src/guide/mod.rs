@@ -6,14 +6,6 @@
 )]
 
 #[doc = include_str!("quick_start.md")]
-#[doc = "```"]
-#[doc = include_str!("../../examples/quick_start.rs")]
-#[doc = "```"]
-#[doc = include_str!("quick_start_run.md")]
-#[doc = "```text"]
-#[doc = include_str!("../../tests/golden/quick_start.out")]
-#[doc = "```"]
-#[doc = include_str!("quick_start_next.md")]
 pub mod quick_start {}
 
 #[doc = include_str!("trees.md")]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{package, read};
+use crate::{golden_file, package, read};
 
 fn page(name: &str) -> String {
     read(&package().join("src/guide").join(name))
@@ -221,4 +221,20 @@ fn the_versions_in_recipes_are_those_that_are_compiled() {
         }
     }
     assert!(compared > 15, "the search is blind: it compared {compared}");
+}
+
+#[test]
+fn the_quick_start_shows_its_example_and_what_that_prints() {
+    let (page, example) = (page("quick_start.md"), read(&package().join("examples/quick_start.rs")));
+    // A new program has no header.
+    let header = example.lines().take_while(|line| line.starts_with("//!") || line.is_empty()).count();
+    let code: String = example.lines().skip(header).map(|line| format!("{line}\n")).collect();
+    assert!(page.contains(&format!("```\n{code}```\n")), "src/guide/quick_start.md has other code than its example");
+
+    let output = read(&golden_file("quick_start"));
+    let (before, place) = output.split_once("examples/quick_start.rs:").expect("the place of the panic");
+    let (line, after) = place.split_once(':').expect("a line");
+    let line = line.parse::<usize>().expect("a number") - header;
+    let shown = format!("{before}src/main.rs:{line}:{after}");
+    assert!(page.contains(&format!("```text\n{shown}```\n")), "src/guide/quick_start.md does not show:\n{shown}");
 }

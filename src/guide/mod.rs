@@ -89,6 +89,9 @@ pub mod troubles {}
 #[doc = include_str!("files.md")]
 pub mod files {}
 
+#[doc = include_str!("promises.md")]
+pub mod promises {}
+
 #[doc = include_str!("features.md")]
 #[doc = include_str!("../child/settings.md")]
 pub mod features {}

@@ -238,3 +238,19 @@ fn the_quick_start_shows_its_example_and_what_that_prints() {
     let shown = format!("{before}src/main.rs:{line}:{after}");
     assert!(page.contains(&format!("```text\n{shown}```\n")), "src/guide/quick_start.md does not show:\n{shown}");
 }
+
+#[test]
+fn each_promise_of_the_guide_has_its_test() {
+    let page = page("promises.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`: `"));
+    let mut promises = 0;
+    for row in rows {
+        let test = row.rsplit(" | ").next().unwrap_or(row);
+        let mut words = test.split('`').skip(1).step_by(2);
+        let (file, name) = (words.next().expect("a file"), words.next().expect("a function"));
+        let code = read(&package().join("tests").join(file));
+        assert!(code.contains(&format!("fn {name}(")), "tests/{file} has no `{name}`: {row}");
+        promises += 1;
+    }
+    assert!(promises > 30, "the search is blind: it found {promises}");
+}

@@ -81,8 +81,10 @@
 //! ([`DynamicSupervisor`]), be equal partitions that share the work by key ([`Partitioned`]), or be tasks that run once and
 //! give a value ([`TaskSupervisor`]).
 //!
-//! The rules are Erlang/OTP's, to the letter where not said otherwise. [`Service`] holds the page of what a service must
-//! and must not do; [`Child`] has the table of defaults.
+//! The rules are Erlang/OTP's, to the letter where not said otherwise. [The contract](guide::contract) says what a service must
+//! and must not do, and [`Child`] has the table of defaults.
+//!
+//! The [guide] teaches all of this, page by page, with code to copy: begin with its [quick start](guide::quick_start).
 //!
 //! # Peers that are busy or absent
 //!
@@ -151,24 +153,8 @@
 //!
 //! # Features
 //!
-//! None is on by default.
-//!
-//! | feature | what it adds |
-//! |---|---|
-//! | `admin` | `regrow::admin`: running trees seen from outside, and acts on them, over a unix socket; dumps of a tree's history |
-//! | `macros` | `#[regrow::service]`, which makes messages and a typed client of the methods of a service |
-//! | `signal` | `run_until_signal`: a process that ends in order on Ctrl-C and SIGTERM |
-//! | `health` | [`health_router`](health#over-http) and `serve_health`: liveness, readiness and startup probes over HTTP. It brings axum |
-//! | `sd-notify` | `signal`, and `RunUntilSignal::sd_notify`: systemd is told when the tree is ready, how it is, and that it lives |
-//! | `metrics` | `regrow::metrics`: the counters of trees for the `metrics` facade, and for Prometheus at `/metrics` |
-//! | `policy` | restart policies in a file, checked, explained, and followed by a running tree |
-//! | `chaos` | experiments with faults, live and in virtual time |
-//! | `checkpoint` | `regrow::checkpoint`: state that survives the process, in files or in memory |
-//! | `checkpoint-sqlite` | a checkpoint store in SQLite, which is built from its C source; needs Rust 1.89 |
-//! | `cli` | the command `regrow`, and `regrow::operate`: looking at running programs and acting on them, for a binary of your own, too; with it come `admin`, `policy`, `chaos`, `checkpoint` and `otp` |
-//! | `otp` | the player of OTP's scenarios, on the bare machines and live; `trace` is its old name |
-//! | `async-trait` | for programs in which something else turns on ractor's feature of that name, which changes ractor's traits for all |
-//! | `cluster` | the same for ractor's `cluster`. Other nodes see no actor that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message is serializable |
+//! None is on by default. [The table](guide::features) has each of them with what it adds, and every environment variable.
+//! The small mark beside an item of this documentation names the feature that it needs.
 //!
 //! # The log lines
 //!
@@ -234,10 +220,13 @@
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
 //! | `otp/` | OTP's scenarios played on the machines and live, and compared with OTP itself |
 //! | `metrics/` | the figures for the `metrics` facade and as Prometheus text: names, labels, collector, router |
+//! | `guide/` | the guide: pages of documentation, and no code but that of its recipes, which `examples/recipes` compiles |
 //! | `testing.rs`, `walk/` | a kit for tests of your own trees; in test builds, every management call beside every event of a life |
 //! | `operate/` | the commands of an operator. `command`, `options`: the command line; `find`, `ask/`: the source of a running program, and requests to it; `run/`: each command; `text/`: what they print, pure functions from the data of the source; `papers`: completions and the manual |
 //! | `main.rs`, `cli/` | the program `regrow`: the commands of an operator, policy files, experiments on demo trees and the soak, OTP's scenarios |
 
+// On docs.rs each item shows the feature that it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // An operator on a time panics when it overflows: `base/time.rs`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -258,6 +247,7 @@ mod child;
 mod context;
 mod error;
 mod event;
+pub mod guide;
 mod handle;
 pub mod health;
 mod incarnation;

@@ -1,30 +1,4 @@
-//! The service trait, and the contract between a service and its supervisor.
-//!
-//! # What a service must and must not do
-//!
-//! 1. **Yield.** A service can be stopped or killed between two messages and at every `.await` that really waits. Code
-//!    that does not yield cannot be stopped: its supervisor asks, kills, and at last abandons it. Until then such code
-//!    holds up the stop of its supervisor. On a single-threaded runtime it holds up every task. A
-//!    [watchdog](crate::Policy::watchdog) finds a handler that does not come back, whether it yields or not.
-//! 2. **Own what it starts.** The state is dropped before the next incarnation is built, and with it sockets, files and
-//!    locks. Timers and tasks started through the [`Context`] are dropped then too. What a service starts by other
-//!    means (`tokio::spawn`, `spawn_blocking`, `tokio::fs`) outlives it.
-//! 3. **Let it crash.** An error or a panic ends the incarnation. The message in hand is lost, unless
-//!    [redelivery](crate::ServiceChild::redeliver) is asked for, and its caller gets an error. The queue is kept, or
-//!    dropped if the mailbox policy says so. Repair nothing: the factory builds a fresh state.
-//! 4. **Expect peers to be busy or away.** Use a [`cast`](crate::Handle::cast) for what is optional, and handle its
-//!    refusal. Use `?` for a peer without which this life is useless, and change the state after it: see
-//!    [the crate's page](crate#peers-that-are-busy-or-absent).
-//! 5. **Not call itself.** Such a call is refused. So is a wait for room that would close a circle of services that
-//!    wait for each other. Two services that call each other at the same time, and find room, wait for ever. Let
-//!    replies travel ([`Reply`](crate::Reply) can be sent on), or use a time limit with
-//!    [`call_within`](crate::Handle::call_within). A limit put around the call from outside is not seen. If a service
-//!    of the tree has a watchdog, a circle that has stood for its limit is found. One of its services is then ended,
-//!    which breaks the circle.
-//! 6. **Not call what starts later, in its factory.** Children start one after the other. A factory that waits for the
-//!    answer of a younger sibling waits for ever, and the boot with it. A cast is fine: the message waits.
-//! 7. **Drop without panicking.** A panic in a destructor is caught and logged. A panic in a destructor while another
-//!    panic unwinds aborts the process: that is a rule of Rust, and no library can change it.
+//! The service trait. The contract between a service and its supervisor is the page [`guide::contract`](crate::guide::contract).
 
 use crate::context::Context;
 
@@ -32,6 +6,8 @@ use crate::context::Context;
 ///
 /// `handle` gets the messages one at a time, in the order of the mailbox. With the feature `macros`, the attribute
 /// `#[regrow::service]` makes the messages, this impl and a typed client of the methods of an impl block.
+///
+/// [The contract](crate::guide::contract) says what a service must and must not do, on one page.
 ///
 /// ```
 /// use regrow::{Context, Reply, Service};

@@ -1,29 +1,5 @@
 //! Experiments in files: what the builder can say, in TOML. Probes and rollbacks are code, and only the builder has
-//! them.
-//!
-//! ```toml
-//! title = "the workers die and the shop does not"
-//! seed = 7
-//! duration = "60s"
-//! targets = ["shop/**"]
-//! at_once = 5
-//!
-//! [hypothesis]
-//! availability = 0.9
-//! restarts_max = 50
-//!
-//! [[fault]]
-//! kind = "kill"
-//! on = "shop/workers/*"
-//! rate = 2.0                     # a second, at random; or: every = "5s", at = ["1s", "2s"],
-//!                                # after = { event = "exited", of = "shop/db", delay = "10ms" }
-//! [[fault]]
-//! kind = "slow"
-//! by = "50ms"
-//! on = { path = "shop/**", kind = "service", depth = 2 }
-//! every = "10s"
-//! lasts = "3s"
-//! ```
+//! them. The page [`guide::files`](crate::guide::files#experiments) has the format.
 
 use std::fmt;
 use std::io::Read;
@@ -44,7 +20,7 @@ use crate::tree::directory::ChildKind;
 const BYTES_MAX: u64 = 1 << 20;
 
 impl Experiment {
-    /// Reads an experiment from TOML.
+    /// Reads an experiment from TOML. The page [files](crate::guide::files#experiments) has the format.
     ///
     /// # Errors
     ///

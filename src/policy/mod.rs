@@ -105,9 +105,17 @@
 //! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
 //! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }`; in `[path.GLOB]` also `idle_after` | as in the code |
 //!
-//! For a supervisor, in `[supervisor.X]`: `max_restarts`, `within` and `budget_clock` of the budget that its children
-//! share; `max_starting`, the number of services below it that may be starting at the same time. `regrow policy schema`
-//! prints the whole format for editors.
+//! A rule has the kinds of end that it is about (`on`: `panicked`, `failed`, `killed`, `hung`, `normal`, `shutdown`, `start_failed`,
+//! `not_ready`; every kind if it has none), and what to do (`then`: `restart`, `restart_group`, `park`, `stop`, `escalate`). It may be
+//! about errors with a certain `text`, or about those of the type that is registered as `error`. With `counts = false` its restarts are
+//! not charged to the budget.
+//!
+//! In `mailbox`, `capacity` is a number or `"unbounded"`, `overflow` is `"refuse"`, `"drop_oldest"` or `"drop_newest"`, and
+//! `on_restart` is `"keep"` or `"drop"`.
+//!
+//! For a supervisor, in `[supervisor.X]`: `max_restarts` and `within` of the budget that its children share. Its `budget_clock`
+//! counts `"all"` time, or the time `"without_stops"`. `max_starting` is the number of services below it that may be starting at
+//! the same time. `regrow policy schema` prints the whole format for editors.
 //!
 //! # Layout
 //!

@@ -1,4 +1,4 @@
-//! Comparison of the output of the examples, and of the parts of it in the README, with golden files.
+//! Comparison of the output of the examples, and of the parts of it in the README and the guide, with golden files.
 //!
 //! `NAME.out` beside this file holds the whole output of an example. Most examples print the same each time, and their
 //! files are compared as they are. The figures of [`VARYING`] examples differ from run to run: [`masked`] replaces them
@@ -10,6 +10,7 @@
 //! `cargo test` builds the examples beside the tests. `cargo test --test golden` alone does not build them.
 
 mod compare;
+mod guide;
 mod mask;
 
 use std::fs;
@@ -108,6 +109,11 @@ fn cyclic_prints_what_its_golden_file_says() {
 #[test]
 fn chaos_prints_what_its_golden_file_says() {
     prints_what_its_golden_file_says("chaos", &[]);
+}
+
+#[test]
+fn quick_start_prints_what_its_golden_file_says() {
+    prints_what_its_golden_file_says("quick_start", &[]);
 }
 
 /// The load is a tenth of that in the README. It takes as long without optimization, and kills each service at least

@@ -61,7 +61,7 @@ pub struct Gateway {
     #[arg(long, value_name = "MS", default_value = "20", value_parser = milliseconds)]
     pub gateway_latency: Duration,
     /// Share of charges that fail, 0 to 1
-    #[arg(long, value_name = "SHARE", default_value = "0.1")]
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share)]
     pub gateway_failures: f64,
     /// Seed of the failures
     #[arg(long, value_name = "N", default_value = "1")]
@@ -87,4 +87,15 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 
 fn milliseconds(text: &str) -> Result<Duration, String> {
     text.parse().map(Duration::from_millis).map_err(|_| "not a number of milliseconds".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("a share is between 0 and 1".into()) }
+}
+
+/// Reads the rate of a load.
+pub fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if rate > 0.0 && rate <= 1e6 { Ok(rate) } else { Err("more than 0, and at most 1,000,000".into()) }
 }

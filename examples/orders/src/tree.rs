@@ -49,10 +49,7 @@ pub fn describe(options: &Options, admin: Option<(Router, Arc<str>)>) -> Result<
         .policies(&policies.with_environment()?)
         .intensity(20, Duration::from_secs(10))
         .child(database::migrations::child(options.database.clone()))
-        .child(
-            database::child(options.database.clone())
-                .policy(Policy::default().depends_on_completed(["migrations"])),
-        )
+        .child(database::child(options.database.clone()).policy(Policy::default().depends_on_completed(["migrations"])))
         .child(gateway::children(options).defaults(optional.clone()))
         .child(warehouse::child(options.warehouse.clone()).policy(optional.clone()))
         .child(outbox::child().policy(optional))

@@ -46,20 +46,25 @@ async fn ten_thousand_orders_while_every_service_is_killed_in_turn() {
 #[tokio::test]
 async fn a_gateway_that_is_down_costs_time_and_no_order() {
     let mut shop = Shop::new();
-    let outage = ["--gateway-failures", "0", "--gateway-down-after", "0", "--gateway-down-for", "4"];
+    let outage = ["--gateway-failures", "0", "--gateway-down-after", "0", "--gateway-down-for", "6"];
     let process = shop.start(&outage).await;
     let operator = Operator(process.client.clone());
     let (running, figures) = load(plan(100_000, 200.0), &process.client);
-    let connections = async |state: &str| {
-        let services = operator.services().await.unwrap();
-        services.iter().filter(|row| row["template"] == "orders/gateway/*" && row["state"] == state).count()
-    };
-    until("all connections are parked", async || connections("parked").await == 8).await;
+    let is_parked = |log: &str, number| log.contains(&format!("child is parked path=orders/gateway/{number} "));
+    until("each connection was parked", async || {
+        let log = shop.log();
+        (0..8).all(|number| is_parked(&log, number))
+    })
+    .await;
     // Orders are taken all the same, and the shop is ready.
     assert_eq!(order(&process.client, "while-it-is-down", "ada", 1200).await.0, 201);
     assert_eq!(get(&process.probes, "/readyz").await.0, 200);
     running.stop();
-    until("all connections are back", async || connections("up").await == 8).await;
+    until("all connections are back", async || {
+        let services = operator.services().await.unwrap();
+        services.iter().filter(|row| row["template"] == "orders/gateway/*" && row["state"] == "up").count() == 8
+    })
+    .await;
     let figures = figures.await.unwrap();
     check::wait_until_settled(&process.client, PATIENCE).await.unwrap();
     shop.end(process).await;

@@ -15,7 +15,7 @@ use clap::Parser;
 use orders::load::client::Client;
 use orders::load::figures::Table;
 use orders::load::{self, Plan, Running};
-use orders::options::seconds;
+use orders::options::{rate, seconds};
 
 /// An open loop of orders
 #[derive(Parser)]
@@ -25,7 +25,7 @@ struct Options {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     to: SocketAddr,
     /// Orders a second
-    #[arg(long, value_name = "N", default_value = "200")]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = rate)]
     rate: f64,
     /// How long, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = seconds)]

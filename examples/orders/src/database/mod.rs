@@ -26,15 +26,29 @@ pub enum Query {
     Insert(NewOrder, Reply<Option<Taken>>),
     Find(i64, Reply<Option<Order>>),
     /// Ends an open order, and puts an event about that into the outbox. `false`: it was not open any more.
-    Settle { order: i64, status: Status, reply: Reply<bool> },
+    Settle {
+        order: i64,
+        status: Status,
+        reply: Reply<bool>,
+    },
     /// The oldest orders that have been open for at least this long.
-    Open { for_at_least: Duration, limit: u32, reply: Reply<Vec<Order>> },
+    Open {
+        for_at_least: Duration,
+        limit: u32,
+        reply: Reply<Vec<Order>>,
+    },
     /// Number of orders of a customer.
     Count(String, Reply<u64>),
     /// The oldest events that were not published.
-    Unpublished { limit: u32, reply: Reply<Vec<Event>> },
+    Unpublished {
+        limit: u32,
+        reply: Reply<Vec<Event>>,
+    },
     /// Marks all events up to this one as published.
-    Published { up_to: i64, reply: Reply<()> },
+    Published {
+        up_to: i64,
+        reply: Reply<()>,
+    },
     /// Looks after the file: statistics of the planner, and the length of the log.
     Tidy,
 }

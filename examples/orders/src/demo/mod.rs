@@ -26,7 +26,7 @@ pub const EXPERIMENT: &str = include_str!("../../chaos.toml");
 #[derive(Debug, Clone, Args)]
 pub struct Demo {
     /// Orders a second
-    #[arg(long, value_name = "N", default_value = "200")]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = crate::options::rate)]
     pub rate: f64,
     /// Length of each part, in seconds; the experiment is 20 s long
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = crate::options::seconds)]

@@ -65,7 +65,7 @@ pub async fn run(plan: &Plan, client: &Client, running: &Running, bar: &Progress
         if running.0.is_stopped.load(Ordering::Relaxed) {
             break;
         }
-        let due = begun + Duration::from_secs_f64(number as f64 / plan.rate);
+        let due = begun + Duration::from_nanos((number as f64 * 1e9 / plan.rate) as u64);
         sleep_until(due).await;
         let wish = Wish::new(plan, number);
         orders.spawn(customer::order(client.clone(), wish, due, due + plan.patience));

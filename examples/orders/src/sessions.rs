@@ -108,3 +108,20 @@ impl Fair {
         is_allowed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_customer_may_order_as_much_as_in_one_second_at_once_and_then_as_time_passes() {
+        let mut fair = Fair::new(4);
+        let now = fair.last;
+        assert_eq!((0..6).filter(|_| fair.allows(now)).count(), 4);
+        assert!(!fair.allows(now + SEC / 5));
+        assert_eq!((0..6).filter(|_| fair.allows(now + SEC / 2)).count(), 2);
+        // An hour of rest makes no more than one second does.
+        let later = now + 3600 * SEC;
+        assert_eq!((0..10).filter(|_| fair.allows(later)).count(), 4);
+    }
+}

@@ -20,11 +20,12 @@
 //! What the code says here is what belongs to the shape of the program. Numbers that an operator may want to change are in
 //! `policies.toml`.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
 use regrow::policy::{Policies, PolicyFileErrors};
 use regrow::{Health, Policy, Readiness, Supervisor};
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::options::Options;
@@ -33,6 +34,8 @@ use crate::{collector, database, existing, gateway, http, outbox, sessions, ware
 /// The policies if the command line names no file.
 const POLICIES: &str = include_str!("../policies.toml");
 
+/// The tree, with the admin source for its web server.
+///
 /// # Errors
 ///
 /// The policies are not valid, with each mistake and its line.
@@ -43,7 +46,7 @@ pub fn describe(options: &Options, admin: Option<(Router, Arc<str>)>) -> Result<
     };
     let (size, measured) = watch::channel(0);
     let server = http::Server { listen: options.listen, admin, size: measured };
-    // The work of the workers and of the outbox can wait: the shop takes orders without them.
+    // Charges and events can wait: the shop is ready to take orders without these.
     let optional = Policy::default().health(Health::Optional);
     Ok(Supervisor::one_for_one("orders")
         .policies(&policies.with_environment()?)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use common::{CALM, PATIENCE, Shop, get, load, order, plan, unpromised, until};
 use orders::demo::operator::Operator;
 use orders::load::check;
+use orders::load::figures::Answer;
 use tokio::time::sleep;
 
 #[tokio::test]
@@ -41,6 +42,34 @@ async fn ten_thousand_orders_while_every_service_is_killed_in_turn() {
     }
     assert_eq!((figures.given_up(), unpromised(&figures)), (0, vec![]), "{table}");
     assert!(verdict.is_clean() && verdict.orders == 10_000, "{verdict}\n{}", shop.log());
+}
+
+#[tokio::test]
+async fn a_database_or_a_session_that_dies_costs_its_customers_time_and_no_error() {
+    let mut shop = Shop::new();
+    // These are more kills than the policies of the shop forgive, and each restart comes as soon as the first one.
+    let policies = shop.program.folder.join("policies.toml");
+    let patient = "[defaults]\ndelay = \"20ms\"\nfactor = 1.0\nmax_restarts = \"unlimited\"\n";
+    std::fs::write(&policies, patient).unwrap();
+    let process = shop.start(&["--policies", policies.to_str().unwrap()]).await;
+    let operator = Operator(process.client.clone());
+    let (running, figures) = load(plan(100_000, 100.0), &process.client);
+    until("each customer has a session", async || running.acknowledged() > 150).await;
+    for number in 0..20 {
+        let acknowledged = running.acknowledged() + 20;
+        until("orders go on", async || running.acknowledged() >= acknowledged).await;
+        for path in ["orders/database".to_owned(), format!("orders/sessions/customer-{number}")] {
+            until("it is up, and killed", async || operator.act("kill", &path).await.is_ok()).await;
+        }
+    }
+    running.stop();
+    let figures = figures.await.unwrap();
+    assert_eq!(figures.given_up(), 0);
+    assert!(figures.answers.keys().all(|answer| matches!(answer, Answer::Status(200 | 201))), "{:?}", figures.answers);
+    check::wait_until_settled(&process.client, PATIENCE).await.unwrap();
+    shop.end(process).await;
+    let verdict = check::check(&shop.program.database(), &shop.program.warehouse(), &figures.placed).unwrap();
+    assert!(verdict.is_clean(), "{verdict}");
 }
 
 #[tokio::test]

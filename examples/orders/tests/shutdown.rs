@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use common::{CALM, PATIENCE, Shop, get, load, order, plan, until};
 use orders::load::check;
+use tokio::net::UnixDatagram;
 
 #[tokio::test]
 async fn sigterm_under_load_drains_within_the_grace_and_loses_nothing() {
@@ -31,6 +32,30 @@ async fn sigterm_under_load_drains_within_the_grace_and_loses_nothing() {
     let verdict = check::check(&shop.program.database(), &shop.program.warehouse(), &figures.placed).unwrap();
     // One order is not of the plan.
     assert!(verdict.doubled == 1 && verdict.lost == 0 && verdict.open == 0 && verdict.undelivered == 0, "{verdict}");
+}
+
+#[tokio::test]
+async fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
+    let mut shop = Shop::new();
+    let socket = shop.program.folder.join("notify");
+    let told = UnixDatagram::bind(&socket).unwrap();
+    shop.program.environment.push(("NOTIFY_SOCKET".into(), socket.to_str().unwrap().into()));
+    let process = shop.start(&CALM).await;
+    let until_told = async |what: &str| {
+        let mut message = [0; 1024];
+        let looked_for = async {
+            while let Ok(bytes) = told.recv(&mut message).await {
+                if String::from_utf8_lossy(&message[..bytes]).lines().any(|line| line == what) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, looked_for).await.unwrap_or_else(|_| panic!("it never told `{what}`"));
+    };
+    until_told("READY=1").await;
+    process.terminate().await.unwrap();
+    until_told("STOPPING=1").await;
+    assert!(process.end().await.unwrap().success());
 }
 
 #[tokio::test]

@@ -13,8 +13,9 @@ use orders::demo::EXPERIMENT;
 use orders::demo::operator::Operator;
 use orders::demo::process::Process;
 use orders::http::Figures;
-use orders::load::check;
+use orders::load::client::Client;
 use orders::load::figures::Table;
+use orders::load::{Plan, check};
 use tokio::time::{Instant, sleep};
 
 /// What a process has, at rest.
@@ -59,7 +60,10 @@ async fn holdings(process: &Process) -> Holdings {
 async fn round(shop: &Shop, process: &Process, name: &str, lasts: Duration) -> Holdings {
     let operator = Operator(process.client.clone());
     let begun = Instant::now();
-    let (running, figures) = load(orders::load::Plan { name: name.into(), ..plan(usize::MAX, 100.0) }, &process.client);
+    // The connections of these customers are closed with their client, after the round.
+    let customers = Client::new(shop.program.listen);
+    let (running, figures) = load(Plan { name: name.into(), ..plan(usize::MAX, 100.0) }, &customers);
+    drop(customers);
     until("each customer has a session", async || running.acknowledged() > 200).await;
     while begun.elapsed() < lasts {
         let (has_passed, report) = operator.experiment(EXPERIMENT).await.unwrap();

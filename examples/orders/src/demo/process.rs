@@ -25,6 +25,8 @@ pub struct Program {
     pub folder: PathBuf,
     /// Where it listens. Port 0 in the beginning; the same port in each life after that.
     pub listen: SocketAddr,
+    /// More variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A life of it. It is killed when this is dropped.
@@ -37,7 +39,8 @@ pub struct Process {
 
 impl Program {
     pub fn new(file: impl Into<PathBuf>, folder: &Path) -> Self {
-        Self { file: file.into(), folder: folder.to_owned(), listen: ([127, 0, 0, 1], 0).into() }
+        let listen = ([127, 0, 0, 1], 0).into();
+        Self { file: file.into(), folder: folder.to_owned(), listen, environment: Vec::new() }
     }
 
     pub fn database(&self) -> PathBuf {
@@ -66,6 +69,7 @@ impl Program {
             .env_remove("RUST_BACKTRACE")
             // The socket of the admin source lies there, and goes with it.
             .env("XDG_RUNTIME_DIR", &self.folder)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true);

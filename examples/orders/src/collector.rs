@@ -33,9 +33,11 @@ struct Collector {
 pub fn child() -> ServiceChild<Job> {
     Child::service("collector", |ctx| async move {
         for (job, period) in SCHEDULE {
-            // The timers belong to this life, and end with it.
+            // The timers belong to this life, and end with it. The first turn comes after one period.
             ctx.interval(period, move || job);
         }
+        // The life before this one, or the process before, has left orders open.
+        ctx.handle().cast(Job::CollectOpen).ok();
         Ok(Collector { database: ctx.lookup("database")?, workers: ctx.partitions("workers")? })
     })
     .capacity(SCHEDULE.len())

@@ -7,6 +7,8 @@
 //! cargo run --release --manifest-path examples/orders/Cargo.toml -- demo
 //! ```
 //!
+//! It takes a minute, after the build. See [`demo`] for what it prints.
+//!
 //! By hand:
 //!
 //! ```text

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use regrow::{Child, Inbox, Reply, ServiceChild};
 use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
 
 use crate::order::{NewOrder, Order, Status, Taken};
 
@@ -37,6 +38,8 @@ pub enum Query {
         limit: u32,
         reply: Reply<Vec<Order>>,
     },
+    /// Number of orders that are open, and of events that were not published.
+    Backlog(Reply<Backlog>),
     /// Number of orders of a customer.
     Count(String, Reply<u64>),
     /// The oldest events that were not published.
@@ -59,6 +62,13 @@ pub struct Event {
     pub number: i64,
     pub order: i64,
     pub status: Status,
+}
+
+/// Work that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    pub open: u64,
+    pub unpublished: u64,
 }
 
 pub fn child(file: PathBuf) -> ServiceChild<Query> {

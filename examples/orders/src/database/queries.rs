@@ -6,7 +6,7 @@ use regrow::Reply;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
-use super::{Event, Query};
+use super::{Backlog, Event, Query};
 use crate::order::{NewOrder, Order, Status, Taken};
 
 /// Sends the answer. Called after the commit.
@@ -18,6 +18,7 @@ pub(super) fn answer(connection: &Connection, query: Query) -> Result<Answer> {
         Query::Find(id, reply) => answer_with(reply, find(connection, id)?),
         Query::Settle { order, status, reply } => answer_with(reply, settle(connection, order, status)?),
         Query::Open { for_at_least, limit, reply } => answer_with(reply, open(connection, for_at_least, limit)?),
+        Query::Backlog(reply) => answer_with(reply, backlog(connection)?),
         Query::Count(customer, reply) => answer_with(reply, count(connection, &customer)?),
         Query::Unpublished { limit, reply } => answer_with(reply, unpublished(connection, limit)?),
         Query::Published { up_to, reply } => answer_with(reply, published(connection, up_to)?),
@@ -66,9 +67,16 @@ fn open(connection: &Connection, for_at_least: Duration, limit: u32) -> Result<V
     connection.prepare_cached(oldest)?.query_map(params![before, limit], order)?.collect()
 }
 
+fn backlog(connection: &Connection) -> Result<Backlog> {
+    let count = "SELECT (SELECT count(*) FROM orders WHERE status = 'open'),
+                        (SELECT count(*) FROM outbox WHERE is_published = 0)";
+    let backlog = |row: &Row<'_>| Ok(Backlog { open: row.get(0)?, unpublished: row.get(1)? });
+    connection.prepare_cached(count)?.query_row([], backlog)
+}
+
 fn count(connection: &Connection, customer: &str) -> Result<u64> {
     let count = "SELECT count(*) FROM orders WHERE customer = ?1";
-    connection.prepare_cached(count)?.query_row([customer], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+    connection.prepare_cached(count)?.query_row([customer], |row| row.get(0))
 }
 
 fn unpublished(connection: &Connection, limit: u32) -> Result<Vec<Event>> {

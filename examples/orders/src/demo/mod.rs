@@ -1,7 +1,32 @@
 //! A demonstration: the backend under load, in peace, under an experiment, and killed again and again.
 //!
 //! It starts the backend as a process of its own, with databases in a folder for this run, and plays the customers. At the
-//! end each order that a customer was promised is looked for in the databases.
+//! end each order that a customer was promised is looked for in the databases. On two cores of a busy machine:
+//!
+//! ```text
+//!                                   calm         chaos       kill -9
+//!   orders                          4000          4000          4000
+//!   acknowledged                    4000          4000          4000
+//!   given up                           0             0             0
+//!   orders a second                  200           200           200
+//! requests by outcome
+//!   200 taken before                   -             4             1
+//!   201 taken                       4000          3996          3999
+//!   no answer                          -             -             9
+//! time until acknowledged, repetitions included
+//!   half                          1.2 ms        2.0 ms        2.6 ms
+//!   99 %                          8.7 ms     1838.1 ms       21.6 ms
+//!   99.9 %                       20.8 ms     2018.3 ms      104.2 ms
+//!   the slowest                  26.6 ms     2038.8 ms      112.1 ms
+//!
+//! in the databases: 12000 orders
+//!   orders: 0 lost, 0 doubled, 0 not settled
+//!   events: 0 lost, 0 doubled, 0 sent again and dropped
+//! the experiment passed: see experiment.txt
+//! after SIGTERM the process ended with exit status: 0
+//! ```
+//!
+//! The two seconds are those in which another program has the lock of the database: no order is refused for that.
 
 pub mod operator;
 pub mod process;

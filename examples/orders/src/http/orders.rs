@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::App;
-use crate::database::Query;
+use crate::database::{Backlog, Query};
 use crate::existing::statistics::{Seen, Totals};
 use crate::order::{NewOrder, Order, Taken, Trouble};
 use crate::sessions::Ask;
@@ -79,24 +79,17 @@ pub(super) async fn customer(State(app): State<App>, Path(name): Path<String>) -
 pub struct Figures {
     pub totals: Option<Totals>,
     pub database_bytes: u64,
-    /// Orders that are open, and events that were not published: at most this many are counted.
-    pub open: usize,
-    pub unpublished: usize,
+    pub backlog: Backlog,
     pub tasks: usize,
 }
-
-const COUNTED_MAX: u32 = 1000;
 
 /// `GET /statistics`
 pub(super) async fn statistics(State(app): State<App>) -> Result<Json<Figures>, Trouble> {
     // It is optional: without it, the rest is still of use.
     let totals = app.statistics.call_within(LIMIT, Seen::Totals).await.ok();
-    let open = |reply| Query::Open { for_at_least: Duration::ZERO, limit: COUNTED_MAX, reply };
-    let open = app.database.call_within(LIMIT, open).await?.len();
-    let unpublished = |reply| Query::Unpublished { limit: COUNTED_MAX, reply };
-    let unpublished = app.database.call_within(LIMIT, unpublished).await?.len();
+    let backlog = app.database.call_within(LIMIT, Query::Backlog).await?;
     let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    Ok(Json(Figures { totals, database_bytes: *app.size.borrow(), open, unpublished, tasks }))
+    Ok(Json(Figures { totals, database_bytes: *app.size.borrow(), backlog, tasks }))
 }
 
 /// The key of an order. A request without one gets a key that no other has: it must not be repeated.

@@ -49,15 +49,24 @@ impl fmt::Display for Verdict {
 }
 
 /// Waits until each order is settled, and each event is published.
-pub async fn wait_until_settled(client: &Client, limit: Duration) -> anyhow::Result<()> {
-    let until = Instant::now() + limit;
+///
+/// # Errors
+///
+/// For as long as `patience`, the backlog was not shorter than before.
+pub async fn wait_until_settled(client: &Client, patience: Duration) -> anyhow::Result<()> {
+    let (mut shortest, mut until) = (u64::MAX, Instant::now() + patience);
     loop {
-        let figures = client.get::<Figures>("/statistics").await;
-        match figures {
-            Ok(figures) if figures.open == 0 && figures.unpublished == 0 => return Ok(()),
-            seen if Instant::now() > until => anyhow::bail!("not settled after {limit:?}: {seen:?}"),
-            Ok(_) | Err(_) => sleep(Duration::from_millis(100)).await,
+        // Without an answer, nothing is known to be better.
+        let seen = client.get::<Figures>("/statistics").await;
+        let left = seen.as_ref().map_or(u64::MAX, |seen| seen.backlog.open + seen.backlog.unpublished);
+        if left == 0 {
+            return Ok(());
         }
+        if left < shortest {
+            (shortest, until) = (left, Instant::now() + patience);
+        }
+        anyhow::ensure!(Instant::now() < until, "nothing has been settled for {patience:?}: {seen:?}");
+        sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -5,7 +5,7 @@
 //! * **The connection is lost.** This life is over, and the next one connects again, after a delay.
 //! * **A charge fails.** The connection goes on, and the failure is counted. If more than half of the charges fail, the
 //!   gateway is down: the connection is parked, and its callers are refused at once instead of waiting for nothing. After
-//!   a second it is tried again: a life that goes well ends that, and another failure parks it for longer. Others call this
+//!   a second it is tried again: a life that goes well ends that, and more failures park it for longer. Others call this
 //!   a circuit breaker, and that life its half-open state. The numbers are in `policies.toml`.
 //!
 //! A charge carries the number of its order. Real gateways take that for an idempotency key: a charge that is repeated

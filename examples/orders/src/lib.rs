@@ -78,8 +78,8 @@
 //! | `gateway.toml` | a small experiment for an operator |
 //! | `deploy/` | Dockerfile, systemd unit, Kubernetes |
 //!
-//! The tests start the real process: `cargo test --manifest-path examples/orders/Cargo.toml`. The example is a package of its
-//! own, so that the tests of regrow do not build axum and SQLite.
+//! The tests start the real process: `cargo test --manifest-path examples/orders/Cargo.toml`. The example is a separate package,
+//! so that the tests of regrow do not build axum and SQLite.
 //!
 //! # To make it yours
 //!

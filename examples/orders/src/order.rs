@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct NewOrder {
     pub customer: String,
     pub cents: u32,
-    /// The customer's own name for the order, from the header `idempotency-key`. An order with a known key is not taken
-    /// twice: the answer is the first one.
+    /// The customer's own name for the order, from the header `idempotency-key`. A customer's order with a known key is not
+    /// taken twice: the answer is the first one.
     #[serde(skip)]
     pub key: String,
 }
@@ -59,7 +59,7 @@ pub struct Taken {
 pub enum Trouble {
     /// The request makes no sense, and never will.
     Invalid(String),
-    /// The key belongs to another order.
+    /// The key belongs to another order of the customer.
     KeyInUse,
     /// The customer orders faster than is allowed.
     TooFast,

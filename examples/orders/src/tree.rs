@@ -5,7 +5,7 @@
 //! ├── migrations       task            brings the tables up to date, once
 //! ├── database         thread          waits until that is completed
 //! ├── gateway          partitioned     connections to the payment gateway
-//! ├── warehouse        thread          the receiver of the outbox, with a database of its own
+//! ├── warehouse        thread          the receiver of the outbox, with a separate database
 //! ├── publisher        service         the outbox
 //! ├── existing         one_for_one     code that was there before: an actor, and a task
 //! ├── workers          partitioned     charge orders, by customer

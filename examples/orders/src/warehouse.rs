@@ -1,4 +1,4 @@
-//! The warehouse, the receiver of the outbox. It stands for another company's system, so it has a database of its own.
+//! The warehouse, the receiver of the outbox. It stands for another company's system, so it has a separate database.
 //!
 //! It keeps the number of each event that it has. An event that comes again changes nothing, and is noted.
 

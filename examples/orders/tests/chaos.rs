@@ -140,7 +140,7 @@ async fn policies_are_followed_while_it_runs_and_mistakes_are_refused() {
         publisher["next_try_in_ms"].as_u64().is_some_and(|left| left > 3_000_000)
     })
     .await;
-    // Nobody waits for it: orders are taken, and their events wait in the outbox.
+    // Nothing waits for it: orders are taken, and their events wait in the outbox.
     assert_eq!(order(&process.client, "a", "ada", 1200).await.0, 201);
     operator.act("revive", "orders/publisher").await.unwrap();
     check::wait_until_settled(&process.client, PATIENCE).await.unwrap();

@@ -13,13 +13,13 @@ use super::open;
 const STEPS: [&str; 2] = [
     "CREATE TABLE orders (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
-        key TEXT NOT NULL UNIQUE,
         customer TEXT NOT NULL,
+        key TEXT NOT NULL,
         cents INTEGER NOT NULL,
         status TEXT NOT NULL,
-        taken_at_ms INTEGER NOT NULL);
-     CREATE INDEX orders_open ON orders (id) WHERE status = 'open';
-     CREATE INDEX orders_customer ON orders (customer);",
+        taken_at_ms INTEGER NOT NULL,
+        UNIQUE (customer, key));
+     CREATE INDEX orders_open ON orders (id) WHERE status = 'open';",
     "CREATE TABLE outbox (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         order_id INTEGER NOT NULL UNIQUE REFERENCES orders,

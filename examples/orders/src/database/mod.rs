@@ -1,4 +1,4 @@
-//! SQLite on a thread of its own, since its calls block, and one connection writes at a time anyway.
+//! SQLite on a separate thread, since its calls block, and one connection writes at a time anyway.
 //!
 //! Each life opens a connection. An error of SQLite ends the life, and with it the connection, in whatever state that
 //! is. The queries of that transaction fail, and the next life serves those that wait in the mailbox.
@@ -23,7 +23,7 @@ use crate::order::{NewOrder, Order, Status, Taken};
 const BATCH_MAX: usize = 200;
 
 pub enum Query {
-    /// Adds an open order, or finds the one with its key. `None`: the key belongs to an order that is different.
+    /// Adds an open order, or finds the customer's with that key. `None`: that one is a different order.
     Insert(NewOrder, Reply<Option<Taken>>),
     Find(i64, Reply<Option<Order>>),
     /// Ends an open order, and puts an event about that into the outbox. `false`: it was not open any more.

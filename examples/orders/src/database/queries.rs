@@ -35,13 +35,12 @@ fn answer_with<T: Send + 'static>(reply: Reply<T>, answer: T) -> Result<Answer> 
 
 fn insert(connection: &Connection, new: &NewOrder) -> Result<Option<Taken>> {
     let NewOrder { customer, cents, key } = new;
-    let insert = "INSERT INTO orders (key, customer, cents, status, taken_at_ms) VALUES (?1, ?2, ?3, 'open', ?4)
-                  ON CONFLICT (key) DO NOTHING";
-    let added = connection.prepare_cached(insert)?.execute(params![key, customer, cents, now_ms()])?;
-    let by_key = "SELECT id, customer, cents, status FROM orders WHERE key = ?1";
-    let order = connection.prepare_cached(by_key)?.query_row([key], order)?;
-    let is_same = order.customer == *customer && order.cents == *cents;
-    Ok(is_same.then_some(Taken { order, is_new: added == 1 }))
+    let insert = "INSERT INTO orders (customer, key, cents, status, taken_at_ms) VALUES (?1, ?2, ?3, 'open', ?4)
+                  ON CONFLICT (customer, key) DO NOTHING";
+    let added = connection.prepare_cached(insert)?.execute(params![customer, key, cents, now_ms()])?;
+    let by_key = "SELECT id, customer, cents, status FROM orders WHERE customer = ?1 AND key = ?2";
+    let order = connection.prepare_cached(by_key)?.query_row([customer, key], order)?;
+    Ok((order.cents == *cents).then_some(Taken { order, is_new: added == 1 }))
 }
 
 fn find(connection: &Connection, id: i64) -> Result<Option<Order>> {

@@ -1,6 +1,6 @@
 //! A demonstration: the backend under load, in peace, under an experiment, and killed again and again.
 //!
-//! It starts the backend as a process of its own, with databases in a folder for this run, and plays the customers. At the
+//! It starts the backend as a separate process, with databases in a folder for this run, and plays the customers. At the
 //! end each order that a customer was promised is looked for in the databases. On two cores of a busy machine:
 //!
 //! ```text

@@ -3,7 +3,7 @@
 //! | status | meaning | what the customer does |
 //! |---|---|---|
 //! | 400, 422 | the request makes no sense | mends it |
-//! | 409 | the key belongs to another order | takes another key |
+//! | 409 | the key belongs to another order of the customer | takes another key |
 //! | 429 | the customer orders faster than is allowed | waits, as `retry-after` says |
 //! | 503 | not known to be done | repeats it with the same key, as `retry-after` says |
 //!

@@ -89,7 +89,7 @@ fn show(figures: &Figures, running: &Running, bar: &ProgressBar) {
     bar.set_message(figures.line());
 }
 
-/// A bar for so many orders.
+/// Makes a bar for this number of orders.
 pub fn bar(name: &str, orders: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:8} [{elapsed}] {bar:30} {pos}/{len} {msg}");
     ProgressBar::new(orders as u64)

@@ -1,4 +1,4 @@
-//! The real program as a process, in a folder of its own, and customers of it.
+//! The real program as a process, in a separate folder, and customers of it.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::time::Duration;

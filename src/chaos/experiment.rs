@@ -123,7 +123,7 @@ impl Experiment {
     }
 
     /// Opens these children to faults. Only targets are hit. A child that comes after the beginning is none, whatever
-    /// its path.
+    /// its path, and neither is a job that was done before.
     pub fn target(mut self, scope: impl Into<Scope>) -> Self {
         self.targets.push(scope.into());
         self

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use regrow_supervisors::Exit;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -126,10 +127,7 @@ impl<'a> Schedule<'a> {
         // Children may still wait for others: a tree is steady when no child is starting, restarting or waiting.
         let _ = self.until_steady(later(Instant::now(), stabilise)).await;
         let entries = self.directory.entries();
-        let is_target = |entry: &&DirectoryEntry| {
-            self.experiment.targets.iter().any(|scope| scope.matches(&entry.path, entry.kind))
-        };
-        self.targets = entries.iter().filter(is_target).map(|entry| (entry.path.clone(), entry.kind)).collect();
+        self.targets = self.find_targets(&entries).await;
         lock(&self.recorder).begin(&entries);
         self.look_at_targets();
         look(&self.claims, &self.recorder, &self.directory, true).await;
@@ -378,6 +376,24 @@ impl<'a> Schedule<'a> {
                 return None;
             }
         }
+    }
+
+    /// The children in scope, without jobs that were done before: they will not be up again, and that is right.
+    async fn find_targets(&self, entries: &[DirectoryEntry]) -> BTreeMap<Arc<str>, ChildKind> {
+        let mut targets = BTreeMap::new();
+        for DirectoryEntry { path, kind, status, .. } in entries {
+            let is_in_scope = self.experiment.targets.iter().any(|scope| scope.matches(path, *kind));
+            if is_in_scope && !(status.state == ServiceState::Down && self.is_done(path).await) {
+                targets.insert(path.clone(), *kind);
+            }
+        }
+        targets
+    }
+
+    /// Whether a child that is down has ended normally, and was not terminated.
+    async fn is_done(&self, path: &str) -> bool {
+        let why = self.directory.why(path).await;
+        why.is_ok_and(|why| !why.was_terminated && matches!(why.exit, Some(Exit::Normal)))
     }
 
     fn look_at_targets(&self) {

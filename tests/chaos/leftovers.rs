@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::common::tree::{MS, SEC, probe};
 use regrow::chaos::{Chaos, Experiment, Fault, Script, ScriptStep, SimulatedTree, Simulation, When};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Backoff, DynamicSupervisor, Intensity, Policy, Supervisor};
+use regrow::{Backoff, Child, DynamicSupervisor, Intensity, Policy, ServiceState, Supervisor};
 use tokio::sync::Notify;
 
 fn experiment() -> Experiment {
@@ -249,4 +249,19 @@ async fn rollbacks_run_once_however_the_run_ends() {
     tokio::time::sleep(MS).await;
     assert_eq!(undone.load(SeqCst), 2);
     tree.shutdown().await;
+}
+
+// Found with the backend of the examples: its migrations are over before it is up, and `orders/**` has them among its targets.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_done_is_no_target_and_a_service_that_was_terminated_is_one() {
+    let job = Child::task("migrations", |_| async { Ok(()) });
+    let tree = Supervisor::one_for_one("app").child(job).child(Journal::new().probe("a")).start().await.unwrap();
+    let mut job = tree.directory().watch("app/migrations").unwrap();
+    job.wait_for(|status| status.state == ServiceState::Down).await.unwrap();
+    let report = Chaos::new(&tree).run(experiment().duration(2 * SEC)).await.unwrap();
+    assert!(report.passed() && report.totals.hit() == 1, "{report}");
+
+    tree.supervisor("app").unwrap().terminate_child("a").await.unwrap();
+    let report = Chaos::new(&tree).run(experiment().duration(2 * SEC)).await.unwrap();
+    assert!(!report.passed() && report.to_string().contains("app/a is down"), "{report}");
 }

@@ -1,44 +1,71 @@
-//! For the operation of the program: probes, metrics, and the admin source.
+//! For the operation of the program: probes, metrics, policies, and the admin source.
 //!
-//! Each is on an address of its own, beside the orders: a flood of orders takes no probe its turn, and customers reach none
-//! of the three. They are outside of the tree, so they answer when a service is down, and until the tree is over.
+//! Probes and metrics are on addresses of their own, beside the orders: a flood of orders takes no probe its turn, and
+//! customers do not reach them. The admin source is on a unix socket that only this user and root can reach, for the
+//! command `regrow`, and behind the guard of the web server. All of it is outside of the tree, so it answers when a service
+//! is down, and until the tree is over.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Router;
 use regrow::Tree;
 use regrow::admin::{Admin, Capability};
 use regrow::health::{HealthServer, serve_health};
 use regrow::metrics::{Metrics, metrics_router};
+use regrow::policy::PolicyWatcher;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::options::{Chaos, Options};
+use crate::options::Options;
 
 /// Name by which the commands find the program: `regrow ps --of orders`.
 const PROGRAM: &str = "orders";
 
-/// The three listeners. They are closed when this is dropped.
+/// Made before the tree, since the web server has the admin source in it. It shows the tree once that is up.
 pub struct Operations {
+    admin: Admin,
+}
+
+/// The listeners, and what follows the policy file. They are closed when this is dropped.
+pub struct Open {
     _probes: Option<HealthServer>,
+    _policies: Option<PolicyWatcher>,
     _others: JoinSet<()>,
 }
 
-/// Opens all three. One that cannot be opened is logged, and the shop serves without it: an orchestrator whose probes get no
-/// answer acts on that itself.
-pub fn open(tree: &Tree, options: &Options) -> Operations {
-    let probes = serve_health(options.probes, [tree.health_source()]);
-    let probes = probes.inspect_err(|error| tracing::error!(%error, "no probes")).ok();
-    if let Some(probes) = &probes {
-        println!("probes on {}", probes.address());
+impl Operations {
+    pub fn new(options: &Options) -> Self {
+        let admin = Admin::new(PROGRAM).grant(Capability::Control);
+        Self { admin: if options.experiments { admin.allow_experiments() } else { admin } }
     }
-    let mut others = JoinSet::new();
-    others.spawn(serve_metrics(options.metrics, Metrics::new().tree(tree)));
-    let mut admin = Admin::new(PROGRAM).tree(tree).grant(Capability::Control);
-    if options.chaos == Some(Chaos::Operator) {
-        admin = admin.allow_experiments();
+
+    /// The admin source for the web server, and the token that opens it.
+    pub fn mounted(&self, options: &Options) -> Option<(Router, Arc<str>)> {
+        options.admin_token.as_deref().map(|token| (self.admin.router(), token.into()))
     }
-    others.spawn(listen(admin));
-    Operations { _probes: probes, _others: others }
+
+    /// Opens all of it. What cannot be opened is logged, and the shop serves without it: an orchestrator whose probes get no
+    /// answer acts on that itself.
+    pub fn open(self, tree: &Tree, options: &Options) -> Open {
+        self.admin.show(tree);
+        let probes = serve_health(options.probes, [tree.health_source()]);
+        let probes = probes.inspect_err(|error| tracing::error!(%error, "no probes")).ok();
+        if let Some(probes) = &probes {
+            println!("probes on {}", probes.address());
+        }
+        // The answers are in the log. A text that is refused changes nothing.
+        let policies = options.policies.as_ref().map(|file| tree.follow_policies(file, Duration::from_secs(1)));
+        let admin = match &options.policies {
+            Some(file) => self.admin.policy_file(tree, file),
+            None => self.admin,
+        };
+        let mut others = JoinSet::new();
+        others.spawn(serve_metrics(options.metrics, Metrics::new().tree(tree)));
+        others.spawn(listen(admin));
+        Open { _probes: probes, _policies: policies, _others: others }
+    }
 }
 
 async fn serve_metrics(address: SocketAddr, metrics: Metrics) {
@@ -54,7 +81,6 @@ async fn serve_metrics(address: SocketAddr, metrics: Metrics) {
     }
 }
 
-/// Keeps the admin source open on a unix socket that only this user and root can reach.
 async fn listen(admin: Admin) {
     match admin.listen_unix().await {
         Ok(_listening) => std::future::pending().await,

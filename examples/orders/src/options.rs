@@ -1,96 +1,101 @@
-//! The command line.
+//! The command line of the backend. An option that is not valid ends the process with status 2.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::exit;
-use std::str::FromStr;
 use std::time::Duration;
 
-const HELP: &str = "orders: a small web backend on regrow
+use clap::{Args, ValueEnum};
 
-  --listen ADDRESS         where to listen [127.0.0.1:8080]
-  --probes ADDRESS         where /livez, /readyz and /startupz are [127.0.0.1:8081]
-  --metrics ADDRESS        where /metrics is [127.0.0.1:9464]
-  --database FILE          the SQLite file [orders.db]
-  --workers N              number of customers served side by side [8]
-  --limit SECONDS          the time from SIGTERM to the end [25]
-  --drain SECONDS          time to serve on after SIGTERM, while not ready [0]
-  --gateway-latency MS     the mean time of a charge [20]
-  --gateway-failures SHARE the share of charges that fail, 0 to 1 [0.1]
-  --seed N                 seed of the gateway's failures [1]
-  --chaos mailbox-full     one second after the start, the database has no room for a second
-  --chaos operator         `regrow experiment run FILE --of orders` may inject faults
-";
-
-/// Source of faults.
-#[derive(PartialEq, Eq)]
-pub enum Chaos {
-    MailboxFull,
-    Operator,
-}
-
+#[derive(Debug, Clone, Args)]
 pub struct Options {
-    pub listen: String,
+    /// Where to listen for customers
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where /livez, /readyz and /startupz are
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     pub probes: SocketAddr,
+    /// Where /metrics is
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     pub metrics: SocketAddr,
+    /// The SQLite file of the shop
+    #[arg(long, value_name = "FILE", default_value = "orders.db")]
     pub database: PathBuf,
+    /// The SQLite file of the warehouse
+    #[arg(long, value_name = "FILE", default_value = "warehouse.db")]
+    pub warehouse: PathBuf,
+    /// Restart policies, followed while the program runs [default: those in the program]
+    #[arg(long, value_name = "FILE")]
+    pub policies: Option<PathBuf>,
+    /// Customers whose orders are charged side by side
+    #[arg(long, value_name = "N", default_value = "8")]
     pub workers: usize,
+    /// Connections to the gateway
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub connections: usize,
+    /// Orders that a customer may place in a second
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub orders_per_second: u32,
+    /// Time from SIGTERM to the end, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = seconds)]
     pub limit: Duration,
+    /// Time to serve on after SIGTERM, while not ready, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub drain: Duration,
+    /// Token that opens /admin [default: /admin is not there]
+    #[arg(long, value_name = "TOKEN", env = "ORDERS_ADMIN_TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
+    /// Let operators run experiments, which inject faults
+    #[arg(long)]
+    pub experiments: bool,
+    /// Form of the log on standard error; RUST_LOG says how much
+    #[arg(long, value_enum, default_value = "text")]
+    pub log: LogForm,
+    #[command(flatten)]
+    pub gateway: Gateway,
+}
+
+/// The simulated gateway.
+#[derive(Debug, Clone, Args)]
+pub struct Gateway {
+    /// Mean time of a charge, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "20", value_parser = milliseconds)]
     pub gateway_latency: Duration,
+    /// Share of charges that fail, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share)]
     pub gateway_failures: f64,
-    pub seed: u64,
-    pub chaos: Option<Chaos>,
+    /// Seed of the failures
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub gateway_seed: u64,
+    /// Time after the start at which the gateway is down, in seconds [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub gateway_down_after: Option<Duration>,
+    /// How long it is down then, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub gateway_down_for: Duration,
 }
 
-impl Options {
-    /// Reads the options. If one is invalid, the process ends with status 2.
-    pub fn from_command_line() -> Self {
-        let mut options = Self {
-            listen: "127.0.0.1:8080".into(),
-            probes: ([127, 0, 0, 1], 8081).into(),
-            metrics: ([127, 0, 0, 1], 9464).into(),
-            database: "orders.db".into(),
-            workers: 8,
-            limit: Duration::from_secs(25),
-            drain: Duration::ZERO,
-            gateway_latency: Duration::from_millis(20),
-            gateway_failures: 0.1,
-            seed: 1,
-            chaos: None,
-        };
-        let mut words = std::env::args().skip(1);
-        while let Some(name) = words.next() {
-            if name == "--help" {
-                print!("{HELP}");
-                exit(0);
-            }
-            let value = words.next().unwrap_or_else(|| refuse(&name, "it needs a value"));
-            match name.as_str() {
-                "--listen" => options.listen = value,
-                "--probes" => options.probes = parse(&name, &value),
-                "--metrics" => options.metrics = parse(&name, &value),
-                "--database" => options.database = value.into(),
-                "--workers" => options.workers = parse(&name, &value),
-                "--limit" => options.limit = Duration::from_secs(parse(&name, &value)),
-                "--drain" => options.drain = Duration::from_secs(parse(&name, &value)),
-                "--gateway-latency" => options.gateway_latency = Duration::from_millis(parse(&name, &value)),
-                "--gateway-failures" => options.gateway_failures = parse(&name, &value),
-                "--seed" => options.seed = parse(&name, &value),
-                "--chaos" if value == "mailbox-full" => options.chaos = Some(Chaos::MailboxFull),
-                "--chaos" if value == "operator" => options.chaos = Some(Chaos::Operator),
-                _ => refuse(&name, "there is no such option: see --help"),
-            }
-        }
-        options
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogForm {
+    Text,
+    Json,
 }
 
-fn parse<T: FromStr>(name: &str, value: &str) -> T {
-    value.parse().unwrap_or_else(|_| refuse(name, &format!("`{value}` is not a valid value")))
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-fn refuse(name: &str, why: &str) -> ! {
-    eprintln!("orders: {name}: {why}");
-    exit(2)
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_millis).map_err(|_| "not a number of milliseconds".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("a share is between 0 and 1".into()) }
+}
+
+/// Reads the rate of a load.
+pub fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if rate > 0.0 && rate <= 1e6 { Ok(rate) } else { Err("more than 0, and at most 1,000,000".into()) }
 }

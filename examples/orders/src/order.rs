@@ -4,14 +4,18 @@ use regrow::CallError;
 use serde::{Deserialize, Serialize};
 
 /// Request of a customer.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewOrder {
     pub customer: String,
     pub cents: u32,
+    /// The customer's own name for the order, from the header `idempotency-key`. A customer's order with a known key is not
+    /// taken twice: the answer is the first one.
+    #[serde(skip)]
+    pub key: String,
 }
 
 /// An order that is in the database.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     pub id: i64,
     pub customer: String,
@@ -19,10 +23,10 @@ pub struct Order {
     pub status: Status,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Taken, and not paid yet.
+    /// Taken, and not charged yet.
     Open,
     Paid,
     /// Declined by the gateway.
@@ -38,26 +42,34 @@ impl Status {
         }
     }
 
-    pub fn from_word(word: &str) -> anyhow::Result<Self> {
-        let all = [Self::Open, Self::Paid, Self::Declined];
-        all.into_iter()
-            .find(|status| status.word() == word)
-            .ok_or_else(|| anyhow::anyhow!("no status is called `{word}`"))
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Open, Self::Paid, Self::Declined].into_iter().find(|status| status.word() == word)
     }
 }
 
-/// The reason why a request was not served.
+/// An order as it was taken, now or by an earlier request with the same key.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    pub order: Order,
+    pub is_new: bool,
+}
+
+/// The reason why a request was not served. `http/answers.rs` has the status of each.
 #[derive(Debug)]
 pub enum Trouble {
-    /// Nothing has happened, so it is safe to try again.
+    /// The request makes no sense, and never will.
+    Invalid(String),
+    /// The key belongs to another order of the customer.
+    KeyInUse,
+    /// The customer orders faster than is allowed.
+    TooFast,
+    /// It is not known whether the order was taken. To repeat the request is safe: the key is the same.
     Busy(String),
-    /// The request may have been carried out.
-    Unclear(String),
 }
 
 /// Turns an error of a peer into an answer instead of a crash, since it is no fault of the caller.
 impl<M> From<CallError<M>> for Trouble {
     fn from(error: CallError<M>) -> Self {
-        if error.is_safe_to_repeat() { Self::Busy(error.to_string()) } else { Self::Unclear(error.to_string()) }
+        Self::Busy(error.to_string())
     }
 }

@@ -1,36 +1,64 @@
 //! The supervision tree, and the order in which it stops.
 //!
-//! Children start from the top and stop from the bottom. So the web server is the last to start and the first to stop.
-//! It takes no more requests and answers those it has, while the services that they need still run.
+//! ```text
+//! orders               one_for_one
+//! ├── migrations       task            brings the tables up to date, once
+//! ├── database         thread          waits until that is completed
+//! ├── gateway          partitioned     connections to the payment gateway
+//! ├── warehouse        thread          the receiver of the outbox, with a separate database
+//! ├── publisher        service         the outbox
+//! ├── existing         one_for_one     code that was there before: an actor, and a task
+//! ├── workers          partitioned     charge orders, by customer
+//! ├── collector        service         jobs that are due every so often
+//! ├── sessions         dynamic         one for each customer that is active
+//! └── http             task            the web server
+//! ```
+//!
+//! Children start from the top and stop from the bottom. So the web server is the last to start and the first to stop. It
+//! takes no more requests and answers those it has, while the services that they need still run.
+//!
+//! What the code says here is what belongs to the shape of the program. Numbers that an operator may want to change are in
+//! `policies.toml`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use regrow::{Backoff, GiveUp, Health, Intensity, Jitter, Partitioned, Policy, Readiness, Supervisor};
+use axum::Router;
+use regrow::policy::{Policies, PolicyFileErrors};
+use regrow::{Health, Policy, Readiness, Supervisor};
+use tokio::sync::watch;
 
 use crate::options::Options;
-use crate::{database, gateway, http, mailer, worker};
+use crate::{collector, database, existing, gateway, http, outbox, sessions, warehouse, workers};
 
-const SEC: Duration = Duration::from_secs(1);
+/// The policies if the command line names no file.
+const POLICIES: &str = include_str!("../policies.toml");
 
-pub fn describe(options: &Options) -> Supervisor {
-    let workers = Partitioned::new("workers", options.workers, worker::child).intensity(10, 10 * SEC);
-    Supervisor::one_for_one("orders")
-        .intensity(3, 10 * SEC)
-        // Without the database there is no point in going on: it may crash five times a minute, then the root gives up.
-        .child(database::child(options.database.clone()).policy(patient().budget(Intensity::new(5, 60 * SEC))))
-        // Without the gateway, orders are still taken. It is parked for a while if it crashes too often.
-        .child(
-            gateway::child(options)
-                .policy(patient().budget(Intensity::new(20, 10 * SEC)).on_give_up(GiveUp::park(SEC))),
-        )
-        // Nothing depends on the mailer: the shop is ready without it.
-        .child(mailer::child().policy(patient().on_give_up(GiveUp::park(SEC)).health(Health::Optional)))
-        .child(workers)
-        // Ready when it listens. A port that stays taken uses up the budget above.
-        .child(http::child(options.listen.clone()).policy(patient().readiness(Readiness::WhenSaid)))
-}
-
-/// Waits before a restart, a little longer each time.
-fn patient() -> Policy {
-    Policy::default().backoff(Backoff::new(SEC / 50).max_delay(2 * SEC).jitter(Jitter::Full))
+/// The tree, with the admin source for its web server.
+///
+/// # Errors
+///
+/// The policies are not valid, with each mistake and its line.
+pub fn describe(options: &Options, admin: Option<(Router, Arc<str>)>) -> Result<Supervisor, PolicyFileErrors> {
+    let policies = match &options.policies {
+        Some(file) => Policies::read(file)?,
+        None => Policies::parse(POLICIES, "policies.toml")?,
+    };
+    let (size, measured) = watch::channel(0);
+    let server = http::Server { listen: options.listen, admin, size: measured };
+    // Charges and events can wait: the shop is ready to take orders without these.
+    let optional = Policy::default().health(Health::Optional);
+    Ok(Supervisor::one_for_one("orders")
+        .policies(&policies.with_environment()?)
+        .intensity(20, Duration::from_secs(10))
+        .child(database::migrations::child(options.database.clone()))
+        .child(database::child(options.database.clone()).policy(Policy::default().depends_on_completed(["migrations"])))
+        .child(gateway::children(options).defaults(optional.clone()))
+        .child(warehouse::child(options.warehouse.clone()).policy(optional.clone()))
+        .child(outbox::child().policy(optional))
+        .child(existing::supervisor(options.database.clone(), size))
+        .child(workers::children(options))
+        .child(collector::child())
+        .child(sessions::supervisor(options))
+        .child(http::child(server).policy(Policy::default().readiness(Readiness::WhenSaid))))
 }

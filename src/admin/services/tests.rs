@@ -431,6 +431,8 @@ async fn times_of_a_large_tree() {
         // A thread that loses its core in the middle of a hold makes a few of them long. The median does not see them.
         assert!(at(500) < Duration::from_micros(250), "{name}: {:?}", at(500));
         assert!(at(950) < Duration::from_millis(1), "{name}: {:?}", at(950));
+        // In the thousands of holds of a whole walk these few are less than one in a thousand.
+        assert!(holds.len() < 10_000 || at(999) < Duration::from_millis(1), "{name}: {:?}", at(999));
     }
     // What a probe asks does not look at the children of the dynamic supervisor.
     let begun = Instant::now();

@@ -103,6 +103,33 @@ async fn what_is_not_well_is_seen_in_every_view() {
     bank.tree.shutdown().await;
 }
 
+/// Found by an operator: `ps` showed an exit from before the order, `why` offered no command for a child that was terminated, and
+/// offered itself for one whose supervisor was parked.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_stopped_says_so_and_says_how_to_start_it() {
+    let bank = Bank::open(&[Capability::Control]).await;
+    bank.kill("bank/clock", |kind| matches!(kind, EventKind::Started { .. })).await;
+    let park = |path| ["park", path, "--yes", "--reason", "the disk is full"];
+    assert_eq!(bank.regrow(&park("bank/clock")).await.code, 0);
+    let ps = bank.regrow(&["ps", "bank/clock"]).await.out;
+    let notice = "    by order: the disk is full\n    regrow revive --reason 'by hand' bank/clock\n";
+    assert!(ps.contains(notice) && !ps.contains("killed"), "{ps}");
+    assert_eq!(bank.regrow(&["revive", "bank/clock", "--reason", "a look"]).await.code, 0);
+    let up = bank.regrow(&["ps", "bank/clock"]).await.out;
+    assert!(up.trim_end().ends_with("service  killed"), "{up}");
+
+    assert_eq!(bank.regrow(&["terminate", "bank/clock", "--yes", "--reason", "a look"]).await.code, 0);
+    let down = bank.regrow(&["why", "bank/clock"]).await.out;
+    assert!(down.ends_with("\nregrow start --reason 'by hand' bank/clock\n"), "{down}");
+
+    assert_eq!(bank.regrow(&park("bank/desk")).await.code, 0);
+    let ps = bank.regrow(&["ps", "bank/desk/guard"]).await.out;
+    assert!(ps.contains("    waits for bank/desk\n    regrow why bank/desk/guard\n"), "{ps}");
+    let why = bank.regrow(&["why", "bank/desk/guard"]).await.out;
+    assert!(why.contains("its supervisor `bank/desk` does not run") && !why.contains("regrow why"), "{why}");
+    bank.tree.shutdown().await;
+}
+
 /// Found by an operator: over ssh each command has a shell of its own, and none of them ever had a last look.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_command_over_ssh_shows_ages() {

@@ -130,6 +130,30 @@ async fn what_an_operator_stopped_says_so_and_says_how_to_start_it() {
     bank.tree.shutdown().await;
 }
 
+/// Found by an operator: to start what ran already, the advice was to terminate it first.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_that_is_refused_says_what_to_do_with_the_commands() {
+    let bank = Bank::open(&[Capability::Control]).await;
+    let refused = |verb: &'static str, code: i32, text: &'static str| {
+        let bank = &bank;
+        async move {
+            let ran = bank.regrow(&[verb, "bank/clock", "--yes", "--reason", "a look"]).await;
+            assert_eq!((ran.code, ran.err), (code, text.to_owned()), "{verb}");
+        }
+    };
+    refused("start", 5, "`bank/clock` is running already: there is nothing to start\n").await;
+    refused("revive", 5, "`bank/clock` is running already: there is nothing to start\n").await;
+    refused("park", 0, "").await;
+    refused("park", 5, "`bank/clock` is parked already: `why` has the reason\n").await;
+    refused("restart", 5, "`bank/clock` is parked: revive it\n").await;
+    refused("kill", 5, "`bank/clock` is not running: `why` has the reason\n").await;
+    refused("revive", 0, "").await;
+    refused("terminate", 0, "").await;
+    refused("revive", 5, "`bank/clock` is down: start it\n").await;
+    refused("restart", 5, "`bank/clock` is down: start it\n").await;
+    bank.tree.shutdown().await;
+}
+
 /// Found by an operator: over ssh each command has a shell of its own, and none of them ever had a last look.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_command_over_ssh_shows_ages() {

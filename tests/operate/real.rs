@@ -97,9 +97,14 @@ async fn what_is_not_well_is_seen_in_every_view() {
     let file = bank.folder.path().join("bank.jsonl").display().to_string();
     let saved = bank.regrow(&["history", "--save", &file]).await;
     assert_eq!((saved.code, saved.out.as_str(), saved.err.as_str()), (0, "", ""));
-    assert_eq!(bank.regrow(&["history", "--save", &file]).await.code, 2, "no file is overwritten");
+    let again = bank.regrow(&["history", "--save", &file]).await;
+    assert_eq!((again.code, again.err), (2, format!("{file} is there already: name a new file\n")));
     let offline = bank.regrow(&["history", &file, "--failures", "--below", "bank/desk"]).await;
     assert_eq!(offline.out, history.out, "a dump shows what the running program showed");
+    let other = bank.regrow(&["history", &file, "--tree", "shop"]).await;
+    assert_eq!((other.code, other.err), (4, format!("{file} holds the tree `bank`, not `shop`\n")));
+    let socket = bank.regrow(&["ps", "--socket", &file]).await;
+    assert_eq!((socket.code, socket.err), (3, format!("{file} is no socket\n")));
     bank.tree.shutdown().await;
 }
 

@@ -12,6 +12,7 @@
 //! these two wait for no service. Two services that call each other would wait for ever.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use regrow::checkpoint::Checkpoints;
 use regrow::{CallError, Child, Handle, Intensity, Overflow, Refusal, Reply, ServiceState, Supervisor, Tree, mailbox};
@@ -69,7 +70,7 @@ impl Bank {
     }
 }
 
-/// Repeats a call until there is an answer. It waits for a service that is parked.
+/// Repeats a call until there is an answer. It waits for a service that is parked, or that an operator has stopped.
 ///
 /// It repeats calls that *may* have run. That is sound here, but not everywhere: each call is a question, or carries a
 /// transfer with an id that the ledger recognises.
@@ -85,10 +86,15 @@ where
     loop {
         match service.call(&message).await {
             Ok(answer) => return Ok(answer),
-            // Parked by a policy file. The service is tried again soon, and refuses all calls until then.
-            Err(CallError::Refused(refused)) if matches!(refused.refusal(), Refusal::Parked { .. }) => {
+            // Parked by a policy file, or stopped by an operator. It refuses all calls until it is started again.
+            Err(CallError::Refused(refused)) if matches!(refused.refusal(), Refusal::Parked { .. } | Refusal::Down) => {
+                let is_back = |state| !matches!(state, ServiceState::Parked { .. } | ServiceState::Down);
                 // An error means that the service is gone, which the next call reports.
-                let _ = service.watch().wait_for(|status| !matches!(status.state, ServiceState::Parked { .. })).await;
+                let _ = service.watch().wait_for(|status| is_back(status.state)).await;
+            }
+            // An operator stops it: it is down in a moment.
+            Err(CallError::Refused(refused)) if refused.refusal() == Refusal::Stopping => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
             // There was no room in the time for which a call waits. The call did not run, so the next one waits again.
             Err(CallError::Refused(refused)) if refused.refusal() == Refusal::Full => {}

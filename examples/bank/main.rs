@@ -229,8 +229,11 @@ async fn work(bank: &Bank, input: Input, options: &Options, seed: u64, progress:
     }
     let kills = chaos.stop().await;
 
-    let book = ask(&bank.peers.ledger, ledger::LedgerMsg::Book).await?;
-    let findings = ask(&bank.peers.audit, audit::AuditMsg::Close).await?;
+    let closing = async {
+        let book = ask(&bank.peers.ledger, ledger::LedgerMsg::Book).await?;
+        anyhow::Ok((book, ask(&bank.peers.audit, audit::AuditMsg::Close).await?))
+    };
+    let (book, findings) = unless_given_up(closing, progress).await?;
     let saves = bank.peers.ledger.saves();
     Ok(Work { took, tally, expected, kills, findings, watched: watch.stop().await, book, saves })
 }
@@ -245,6 +248,29 @@ async fn unless_alarmed<T>(
         done = done => done,
         Some(alarm) = alarms.recv() => anyhow::bail!("{alarm}"),
         end = bank.tree.wait() => anyhow::bail!("the bank ended before its work was done: {end}"),
+    }
+}
+
+/// Waits for the last answers. Services that an operator has stopped give none, so another Ctrl-C ends the wait.
+async fn unless_given_up<T>(
+    answers: impl Future<Output = anyhow::Result<T>>,
+    progress: &Progress,
+) -> anyhow::Result<T> {
+    let given_up = async {
+        tokio::select! {
+            closed = interrupted() => closed,
+            () = tokio::time::sleep(CLOSING_TIME) => {
+                progress.say("waiting for bank/ledger and bank/audit: start what is stopped, or give up with Ctrl-C");
+                interrupted().await
+            }
+        }
+    };
+    tokio::select! {
+        answered = answers => answered,
+        closed = given_up => {
+            closed?;
+            anyhow::bail!("interrupted: bank/ledger or bank/audit had not answered, so nothing was checked")
+        }
     }
 }
 

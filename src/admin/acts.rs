@@ -11,6 +11,7 @@ use crate::admin::wire::envelope::IssueCode;
 use crate::error::manage::ManageError;
 use crate::event::act::{Act, ActKind, ActOutcome};
 use crate::supervisor::acts::{ActError, Acted as Done, Deed};
+use crate::tree::KillError;
 use crate::tree::dead_letters::{DeadLetter, DeadLetters};
 
 /// Notes an act: an event, a line of the log, and an entry of the record.
@@ -58,7 +59,7 @@ pub(crate) async fn perform(
         Ok(Done::Done) => Ok(done(deed).into()),
         Ok(Done::Up(generation)) => Ok(format!("generation {generation} is up")),
         Ok(Done::Ignored) => Ok("the child says that it is not wanted".into()),
-        Err(error) => Err(Refused::new(code_of(&error), error.to_string()).about(path)),
+        Err(error) => Err(Refused::new(code_of(&error), refusal(deed, &error)).about(path)),
     }
 }
 
@@ -70,6 +71,24 @@ fn done(deed: Deed) -> &'static str {
         Deed::Terminate => "it is down until it is started",
         Deed::Park => "it is parked until it is revived",
         Deed::Restart | Deed::Start => "done",
+    }
+}
+
+/// Says why an act was refused, and what to do instead, in the words of the commands. The errors themselves name methods.
+fn refusal(deed: Deed, error: &ActError) -> String {
+    match (deed, error) {
+        (Deed::Start | Deed::Revive, ActError::Refused(ManageError::Running { path })) => {
+            format!("`{path}` is running already: there is nothing to start")
+        }
+        (Deed::Park, ActError::Refused(ManageError::Parked { path })) => {
+            format!("`{path}` is parked already: `why` has the reason")
+        }
+        (_, ActError::Refused(ManageError::Parked { path })) => format!("`{path}` is parked: revive it"),
+        (_, ActError::Refused(ManageError::Down { path })) => format!("`{path}` is down: start it"),
+        (_, ActError::NotKilled(KillError::NotRunning(error))) => {
+            format!("`{}` is not running: `why` has the reason", error.path())
+        }
+        (_, error) => error.to_string(),
     }
 }
 
@@ -96,7 +115,7 @@ pub(crate) fn replay(shown: &Shown, is_meant: impl Fn(&DeadLetter) -> bool) -> R
     if letters.is_empty() {
         return Err(Refused::new(
             IssueCode::UnknownNumber,
-            "no dead letter matches: it was replayed, taken, or made room",
+            "no dead letter that is kept matches: `dead-letters` lists those that are",
         ));
     }
     let count = letters.len();

@@ -50,6 +50,8 @@ pub(crate) fn row(shared: &Shared, path: &Arc<str>, listed: &Listed, viewer: Opt
         oldest: oldest.map(exact).or(ages.oldest),
         in_hand: running.map(exact).or_else(|| watched(shared, path, slot)).or(ages.in_hand),
         last_exit: None,
+        parked_by_order: None,
+        was_terminated: false,
         waits_for: waits_for(slot),
         messages: messages(accounting),
         act: command(path, state),
@@ -78,6 +80,12 @@ pub(crate) async fn ask(shared: &Arc<Shared>, service: &mut Service) -> Option<W
     let is_parked_along = why.parked_by_order.is_none() && !why.waits_for.is_empty();
     if service.state == State::Parked && is_parked_along {
         service.act = command(&service.path, State::Waiting);
+    }
+    service.parked_by_order = why.parked_by_order.as_ref().map(|reason| reason.to_string());
+    service.was_terminated = why.was_terminated;
+    // Only its supervisor can help it.
+    if service.act.is_some() {
+        service.waits_for.extend(why.supervisor.iter().map(|supervisor| supervisor.to_string()));
     }
     let asked = why.paths_of(&why.waits_for).map(|path| path.to_string());
     let waited = [why.waits_for_answer.as_ref().map(|wait| &wait.0), why.waits_for_room.as_ref().map(|wait| &wait.0)];

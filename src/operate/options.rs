@@ -19,13 +19,13 @@ pub(crate) struct Target {
     #[arg(long, value_name = "PATH", conflicts_with = "tcp", help_heading = "Which program")]
     pub(crate) socket: Option<PathBuf>,
     /// The address of its admin source, if it listens on TCP. It needs `--token-file`.
-    #[arg(long, value_name = "ADDRESS", requires = "token_file", help_heading = "Which program")]
+    #[arg(long, value_name = "ADDRESS", requires = "token_file", value_parser = address, help_heading = "Which program")]
     pub(crate) tcp: Option<SocketAddr>,
     /// A file with the token for `--tcp`.
     #[arg(long, value_name = "FILE", requires = "tcp", help_heading = "Which program")]
     pub(crate) token_file: Option<PathBuf>,
     /// The longest wait for an answer. Default: 30s, and 90s for an act.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Which program")]
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Which program")]
     pub(crate) timeout: Option<Duration>,
     /// Print the data as JSON, as the program gave them.
     #[arg(long, help_heading = "Output")]
@@ -63,4 +63,12 @@ impl Target {
     pub(crate) fn patience_for_act(&self) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(90))
     }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write `500ms`, `30s` or `2m`"))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write the number of an address and a port: `127.0.0.1:4711`".to_owned())
 }

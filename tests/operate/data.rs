@@ -56,6 +56,8 @@ pub(crate) fn service(path: &str) -> Service {
         oldest: None,
         in_hand: None,
         last_exit: None,
+        parked_by_order: None,
+        was_terminated: false,
         waits_for: Vec::new(),
         messages: Messages { accepted: 1204, handled: 1204, ..Messages::default() },
         act: None,

@@ -97,9 +97,65 @@ async fn what_is_not_well_is_seen_in_every_view() {
     let file = bank.folder.path().join("bank.jsonl").display().to_string();
     let saved = bank.regrow(&["history", "--save", &file]).await;
     assert_eq!((saved.code, saved.out.as_str(), saved.err.as_str()), (0, "", ""));
-    assert_eq!(bank.regrow(&["history", "--save", &file]).await.code, 2, "no file is overwritten");
+    let again = bank.regrow(&["history", "--save", &file]).await;
+    assert_eq!((again.code, again.err), (2, format!("{file} is there already: name a new file\n")));
     let offline = bank.regrow(&["history", &file, "--failures", "--below", "bank/desk"]).await;
     assert_eq!(offline.out, history.out, "a dump shows what the running program showed");
+    let other = bank.regrow(&["history", &file, "--tree", "shop"]).await;
+    assert_eq!((other.code, other.err), (4, format!("{file} holds the tree `bank`, not `shop`\n")));
+    let socket = bank.regrow(&["ps", "--socket", &file]).await;
+    assert_eq!((socket.code, socket.err), (3, format!("{file} is no socket\n")));
+    bank.tree.shutdown().await;
+}
+
+/// Found by an operator: `ps` showed an exit from before the order, `why` offered no command for a child that was terminated, and
+/// offered itself for one whose supervisor was parked.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_stopped_says_so_and_says_how_to_start_it() {
+    let bank = Bank::open(&[Capability::Control]).await;
+    bank.kill("bank/clock", |kind| matches!(kind, EventKind::Started { .. })).await;
+    let park = |path| ["park", path, "--yes", "--reason", "the disk is full"];
+    assert_eq!(bank.regrow(&park("bank/clock")).await.code, 0);
+    let ps = bank.regrow(&["ps", "bank/clock"]).await.out;
+    let notice = "    by order: the disk is full\n    regrow revive --reason 'by hand' bank/clock\n";
+    assert!(ps.contains(notice) && !ps.contains("killed"), "{ps}");
+    assert_eq!(bank.regrow(&["revive", "bank/clock", "--reason", "a look"]).await.code, 0);
+    let up = bank.regrow(&["ps", "bank/clock"]).await.out;
+    assert!(up.trim_end().ends_with("service  killed"), "{up}");
+
+    assert_eq!(bank.regrow(&["terminate", "bank/clock", "--yes", "--reason", "a look"]).await.code, 0);
+    let down = bank.regrow(&["why", "bank/clock"]).await.out;
+    assert!(down.ends_with("\nregrow start --reason 'by hand' bank/clock\n"), "{down}");
+
+    assert_eq!(bank.regrow(&park("bank/desk")).await.code, 0);
+    let ps = bank.regrow(&["ps", "bank/desk/guard"]).await.out;
+    assert!(ps.contains("    waits for bank/desk\n    regrow why bank/desk/guard\n"), "{ps}");
+    let why = bank.regrow(&["why", "bank/desk/guard"]).await.out;
+    assert!(why.contains("its supervisor `bank/desk` does not run") && !why.contains("regrow why"), "{why}");
+    bank.tree.shutdown().await;
+}
+
+/// Found by an operator: to start what ran already, the advice was to terminate it first.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_that_is_refused_says_what_to_do_with_the_commands() {
+    let bank = Bank::open(&[Capability::Control]).await;
+    let refused = |verb: &'static str, code: i32, text: &'static str| {
+        let bank = &bank;
+        async move {
+            let ran = bank.regrow(&[verb, "bank/clock", "--yes", "--reason", "a look"]).await;
+            assert_eq!((ran.code, ran.err), (code, text.to_owned()), "{verb}");
+        }
+    };
+    refused("start", 5, "`bank/clock` is running already: there is nothing to start\n").await;
+    refused("revive", 5, "`bank/clock` is running already: there is nothing to start\n").await;
+    refused("park", 0, "").await;
+    refused("park", 5, "`bank/clock` is parked already: `why` has the reason\n").await;
+    refused("restart", 5, "`bank/clock` is parked: revive it\n").await;
+    refused("kill", 5, "`bank/clock` is not running: `why` has the reason\n").await;
+    refused("revive", 0, "").await;
+    refused("terminate", 0, "").await;
+    refused("revive", 5, "`bank/clock` is down: start it\n").await;
+    refused("restart", 5, "`bank/clock` is down: start it\n").await;
     bank.tree.shutdown().await;
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn one(
 
 /// The refusal of a number that no letter has.
 pub(super) fn unknown(number: u64) -> Refused {
-    let text = format!("no dead letter has the number {number}: it was replayed, taken, or made room for newer ones");
+    let text = format!("no dead letter that is kept has the number {number}: `dead-letters` lists those that are");
     Refused::new(IssueCode::UnknownNumber, text).about(number.to_string())
 }
 

@@ -133,7 +133,13 @@ pub struct Service {
     /// Its last exit that was not ordered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_exit: Option<LastExit>,
-    /// Paths that it waits for: services before its start, an answer, room in a mailbox.
+    /// Reason of the order that parked it, if an order did and its supervisor was asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub parked_by_order: Option<String>,
+    /// Whether it is down because an order terminated it, if its supervisor was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub was_terminated: bool,
+    /// Paths that it waits for: services before its start, an answer, room in a mailbox, its supervisor if that does not run.
     #[serde(default)]
     pub waits_for: Vec<String>,
     /// Messages: accepted, handled, crashed, returned, dead-lettered, in hand.

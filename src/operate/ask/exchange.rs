@@ -1,6 +1,7 @@
 //! Exchange over HTTP: a connection of its own, a request, the whole answer or a stream.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -116,8 +117,10 @@ async fn connect(place: &Place) -> Result<Box<dyn Io>, Trouble> {
         Place::Socket(path) => match UnixStream::connect(path).await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => {
+                let is_socket = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
                 let path = safe(&path.display().to_string()).into_owned();
                 let text = match error.kind() {
+                    io::ErrorKind::ConnectionRefused if !is_socket => format!("{path} is no socket"),
                     io::ErrorKind::ConnectionRefused => format!("{path} is stale: the program that made it is gone"),
                     io::ErrorKind::NotFound => format!("there is no socket {path}"),
                     io::ErrorKind::PermissionDenied => format!("{path} belongs to another user: use `sudo`"),

@@ -1,7 +1,7 @@
 //! `regrow history`: the record of a running program, or of a dump.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -66,6 +66,12 @@ impl Past {
         let answer = match &self.file {
             Some(file) => {
                 let dump = dump::read(file)?;
+                let held = &dump.header.tree;
+                if let Some(asked) = self.tree.as_ref().filter(|asked| *asked != held) {
+                    let file = file.display().to_string();
+                    let text = format!("{} holds the tree `{}`, not `{}`", safe(&file), safe(held), safe(asked));
+                    return Err(Trouble::new(Code::Unknown, text));
+                }
                 let data = dump::answer(&dump, &self.query(self.tree.clone(), dump::made_at_ms(&dump))?)?;
                 let raw = serde_json::to_value(&data);
                 let raw = raw.map_err(|error| Trouble::lost(format!("the dump cannot be printed: {error}")))?;
@@ -95,7 +101,11 @@ impl Past {
             all.inspect_err(|_| drop(fs::remove_file(file)))
         });
         written.map_err(|error| {
-            Trouble::usage(format!("{} cannot be written: {error}", safe(&file.display().to_string())))
+            let file = file.display().to_string();
+            Trouble::usage(match error.kind() {
+                ErrorKind::AlreadyExists => format!("{} is there already: name a new file", safe(&file)),
+                _ => format!("{} cannot be written: {error}", safe(&file)),
+            })
         })?;
         Ok(Code::Done)
     }

@@ -1,6 +1,6 @@
 //! The notice about a child that is not well: state, cause, next try, budget left, and the command that acts now.
 
-use crate::admin::wire::services::{Doubtful, Service, Services};
+use crate::admin::wire::services::{Doubtful, LastExit, Service, Services};
 use crate::operate::text::headline::many;
 use crate::operate::text::ps::{age, queue};
 use crate::operate::text::screen::{Colour, Screen, colour, fit_end, word, wrap};
@@ -95,7 +95,9 @@ pub(crate) fn notice(service: &Service, now_ms: u64, screen: &Screen, out: &mut 
     let path = fit_end(&service.path, screen.width().saturating_sub(state.len() + 2).max(screen.width() / 2));
     out.push_str(&format!("{}  {}\n", screen.paint(Colour::Bold, &path), screen.paint(colour(service.state), &state)));
     let room = screen.width().saturating_sub(INDENT.len());
-    for text in [cause(service, now_ms), prospects(service)].into_iter().flatten() {
+    // It was not parked for an exit that came before the order.
+    let cause = by_order(service).or_else(|| cause(service, now_ms));
+    for text in [cause, prospects(service)].into_iter().flatten() {
         for line in wrap(&text, room) {
             out.push_str(&format!("{INDENT}{line}\n"));
         }
@@ -105,14 +107,27 @@ pub(crate) fn notice(service: &Service, now_ms: u64, screen: &Screen, out: &mut 
     }
 }
 
+/// Returns the reason of the order that parked it: `by order: the disk is full`.
+fn by_order(service: &Service) -> Option<String> {
+    service.parked_by_order.as_deref().map(|reason| format!("by order: {}", safe(reason)))
+}
+
 /// Returns the last exit: `panicked 3m 12s ago: index out of bounds`.
 pub(crate) fn cause(service: &Service, now_ms: u64) -> Option<String> {
     let exit = service.last_exit.as_ref()?;
     let when = exit.at_ms.map_or_else(String::new, |at| format!(" {}", ago(at, now_ms)));
-    // Most texts begin with the cause, which is said already.
+    Some(format!("{}{when}{}", safe(&exit.cause), detail(exit)))
+}
+
+/// Returns an exit in a few words: `panicked: index out of bounds`, or only `killed`.
+pub(crate) fn in_short(exit: &LastExit) -> String {
+    format!("{}{}", safe(&exit.cause), detail(exit))
+}
+
+/// Returns what the text of an exit adds to its cause, after a colon. Most texts begin with the cause.
+fn detail(exit: &LastExit) -> String {
     let text = exit.text.strip_prefix(&*exit.cause).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&exit.text);
-    let text = if text.is_empty() || text == exit.cause { String::new() } else { format!(": {}", safe(text)) };
-    Some(format!("{}{when}{text}", safe(&exit.cause)))
+    if text.is_empty() || text == exit.cause { String::new() } else { format!(": {}", safe(text)) }
 }
 
 /// Returns what happens next: the next try, the budget left, and what it waits for.

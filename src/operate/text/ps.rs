@@ -6,7 +6,7 @@ use crate::admin::wire::greeting::Greeting;
 use crate::admin::wire::services::{Age, Group, Restarts, Service, Services};
 use crate::operate::text::headline::{counts, headline};
 use crate::operate::text::length;
-use crate::operate::text::notice::{doubtful, is_full, notices};
+use crate::operate::text::notice::{doubtful, in_short, is_full, notices};
 use crate::operate::text::screen::{Colour, Screen, colour, word};
 use crate::operate::text::table::{Align, Cell, Column, Table};
 
@@ -68,9 +68,7 @@ fn rows<'a>(services: impl Iterator<Item = &'a Service>, now_ms: u64) -> Table {
             Cell::new(service.oldest.map(age).unwrap_or_default()),
             Cell::new(service.in_hand.map(age).unwrap_or_default()),
             Cell::new(&service.kind),
-            Cell::new(
-                service.last_exit.as_ref().map_or_else(String::new, |exit| format!("{}: {}", exit.cause, exit.text)),
-            ),
+            Cell::new(service.last_exit.as_ref().map_or_else(String::new, in_short)),
         ]);
     }
     table

@@ -84,8 +84,11 @@ fn policy(full: &ServiceInFull, with_defaults: bool, screen: &Screen, out: &mut 
 pub fn why(full: &ServiceInFull, screen: &Screen) -> String {
     let mut out = String::new();
     paragraph(&full.why, "", screen, &mut out);
-    let offered = if full.service.state.is_unwell() { command(&full.service, screen) } else { None };
-    if let Some(command) = offered {
+    let service = &full.service;
+    let offered = if service.state.is_unwell() || service.was_terminated { command(service, screen) } else { None };
+    // The paragraph says what it waits for, and this command would only print it again.
+    let itself = act_on(service, "why", screen);
+    if let Some(command) = offered.filter(|command| *command != itself) {
         out.push_str(&format!("{}\n", screen.paint(Colour::Bold, &command)));
     }
     out

@@ -141,8 +141,9 @@ impl fmt::Display for StartError {
             Self::ZeroCapacity { path } => write!(f, "the mailbox of `{path}` has capacity zero: give it one or more"),
             Self::TooManyRedeliveries { path, redeliveries, restarts_max } => write!(
                 f,
-                "`{path}` redelivers a message {redeliveries} times, and its budget forgives {restarts_max} {}: redeliver less \
+                "`{path}` redelivers a message {redeliveries} {}, and its budget forgives {restarts_max} {}: redeliver less \
                  often, or forgive more",
+                if *redeliveries == 1 { "time" } else { "times" },
                 if *restarts_max == 1 { "restart" } else { "restarts" }
             ),
             Self::NoEffect { path, setting, why } => write!(f, "`{setting}` has no effect on `{path}`: {why}"),

@@ -67,6 +67,9 @@ pub mod recipes {
     #[doc = "```"]
     pub mod websocket {}
 
+    #[doc = include_str!("recipes/tcp.md")]
+    pub mod tcp {}
+
     #[doc = include_str!("recipes/pool.md")]
     pub mod pool {}
 

@@ -252,5 +252,23 @@ fn each_promise_of_the_guide_has_its_test() {
         assert!(code.contains(&format!("fn {name}(")), "tests/{file} has no `{name}`: {row}");
         promises += 1;
     }
-    assert!(promises > 30, "the search is blind: it found {promises}");
+    assert!(promises > 100, "the search is blind: it found {promises}");
+}
+
+#[test]
+fn the_promises_of_the_readme_are_the_first_sections_of_the_page_with_their_tests() {
+    let (readme, page) = (read(&package().join("README.md")), page("promises.md"));
+    let said =
+        readme.split("## What is promised").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("the section");
+    let promised = said.split("Not promised").next().unwrap_or(said);
+    let claims: Vec<&str> = promised.split("- **").skip(1).filter_map(|rest| rest.split(".**").next()).collect();
+    let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# ")).take(claims.len()).collect();
+    assert!(claims.len() > 8, "the search is blind: it found {claims:?}");
+    assert_eq!(sections, claims);
+    for file in said.split("[test](tests/").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(
+            page.contains(&format!("`{file}`: ")),
+            "promises.md has no row with tests/{file}, which the README names"
+        );
+    }
 }

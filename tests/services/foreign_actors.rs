@@ -166,6 +166,27 @@ async fn a_start_that_fails_or_panics_is_a_failed_start() {
     assert!(error.to_string().contains("not even built"), "{error}");
 }
 
+/// Found by a port: the caller behind a message that panicked had no answer, though mailboxes are kept.
+#[tokio::test]
+async fn what_waits_in_its_own_queue_is_lost_with_it() {
+    let (tree, counter) = alone(counter(&Census::default(), &Journal::new(), &[Start::Well])).await;
+    counter.cast(Msg::Add(7)).unwrap();
+    let in_hand = counter.call(Msg::Hang);
+    counter.cast(Msg::Add(1)).unwrap();
+    let queued = counter.call(Msg::Total);
+    // All four were handed on to the actor, and count as handled.
+    while counter.accounting().handled < 4 {
+        tokio::task::yield_now().await;
+    }
+    counter.kill().unwrap();
+    for call in [in_hand, queued] {
+        let error = soon("its end", call).await.unwrap_err();
+        assert!(matches!(error, CallError::Crashed { .. } | CallError::Unanswered { .. }), "{error}");
+    }
+    assert_eq!((total(&counter).await, counter.generation()), (0, 2));
+    tree.shutdown().await;
+}
+
 #[tokio::test]
 async fn what_is_sent_while_it_is_away_waits_for_it() {
     let starts = &[Start::Well, Start::Fail, Start::Panic, Start::Hang];

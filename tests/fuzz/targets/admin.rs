@@ -11,7 +11,7 @@ use axum::routing::any_service;
 use regrow::admin::wire::envelope::{Envelope, IssueCode, Outcome};
 use regrow::admin::wire::event::Message;
 use regrow::admin::wire::query::{EventsQuery, HistoryQuery, LettersQuery, ServicesQuery};
-use regrow::admin::{Admin, Capability, Dump};
+use regrow::admin::{Admin, Capability, Dump, Token};
 use regrow::operate::doors;
 use regrow::{DirectoryEntry, Tree};
 use serde::Serialize;
@@ -47,13 +47,13 @@ pub(super) fn requests(data: &[u8]) {
         for _ in 0..REQUESTS_MAX {
             if let Some(asked) = Asked::read(next) {
                 let before = looks(&tree);
-                let answer = asked.send(&router).await;
+                let (_, stream) = asked.send(&router).await;
                 // What an earlier act began may go on.
                 moves |= asked.has_act_header() && (may_act || may_break);
                 if !moves {
                     assert_eq!(before, looks(&tree), "changed without a right to it");
                 }
-                if let Some(stream) = answer {
+                if let Some(stream) = stream {
                     streams.push(stream);
                 }
             }
@@ -69,6 +69,33 @@ pub(super) fn requests(data: &[u8]) {
         for stream in streams {
             is_followed(stream).await;
         }
+    });
+    runtime.shutdown_background();
+}
+
+/// Token of the listener on TCP.
+const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// A request as it comes over TCP. It has an answer only with the token, a host that is allowed, and no foreign origin.
+pub(super) fn tcp(data: &[u8]) {
+    let Some(asked) = Asked::read(data) else { return };
+    let runtime = runtime();
+    runtime.block_on(async {
+        let tree = shop().await;
+        let admin = Admin::new("fuzz").tree(&tree).grant(Capability::Control).allow_host("Admin.example");
+        let address = "127.0.0.1:9000".parse().expect("an address");
+        let before = looks(&tree);
+        let router = admin.router_of_tcp(address, Token::new(TOKEN).expect("a token"));
+        let (status, _) = asked.send(&router).await;
+        if !asked.is_of_operator() {
+            assert!(
+                status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN,
+                "{status}: {:?}",
+                asked.headers
+            );
+            assert_eq!(before, looks(&tree), "changed by a stranger");
+        }
+        tree.shutdown().await;
     });
     runtime.shutdown_background();
 }
@@ -142,8 +169,27 @@ impl Asked {
         self.headers.get("x-regrow-act").is_some_and(|value| value == "1")
     }
 
-    /// Sends it and checks the answer. Returns the content if it is a stream that goes on.
-    async fn send(&self, router: &Router) -> Option<Body> {
+    /// Whether its headers are those of an operator on TCP, as plainly as they can be checked.
+    fn is_of_operator(&self) -> bool {
+        let only = |name: &str| {
+            let mut values = self.headers.get_all(name).iter();
+            let value = values.next().and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
+            if values.next().is_some() { None } else { value }
+        };
+        let host = only("host").unwrap_or_default();
+        let names = ["localhost", "127.0.0.1", "[::1]", "admin.example"];
+        let is_host = names.iter().any(|name| host == *name || host == format!("{name}:9000"));
+        let is_own =
+            only("origin").is_none_or(|origin| origin.strip_prefix("http").is_some_and(|rest| rest.ends_with(&host)));
+        let sent = self.headers.get("authorization").and_then(|sent| sent.to_str().ok()).unwrap_or_default();
+        is_host
+            && is_own
+            && sent.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case("bearer "))
+            && sent[7..] == *TOKEN
+    }
+
+    /// Sends it and checks the answer. Returns its status, and the content if it is a stream that goes on.
+    async fn send(&self, router: &Router) -> (StatusCode, Option<Body>) {
         let mut request = Request::new(Body::from(self.content.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.address.clone();
@@ -152,22 +198,25 @@ impl Asked {
         let response = answered.expect("every request has an answer");
         let (parts, body) = response.into_parts();
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        assert_eq!((header("cache-control"), header("x-content-type-options")), ("no-store", "nosniff"));
+        // The rules of TCP answer a stranger before anything else does.
+        let is_stranger = matches!(parts.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        let kept = (header("cache-control"), header("x-content-type-options"));
+        assert!(kept == ("no-store", "nosniff") || is_stranger, "{kept:?}");
         let kind = header("content-type").to_owned();
         if kind == "text/event-stream" {
-            return Some(body);
+            return (parts.status, Some(body));
         }
         let content = timeout(PATIENCE, to_bytes(body, CONTENT_MAX)).await.expect("it ends").expect("it is whole");
         if content.is_empty() {
             // The answer to `HEAD` is without the content that its kind is of.
-            return None;
+            return (parts.status, None);
         }
         match kind.as_str() {
             "application/json" => is_enveloped(parts.status, &content),
             "application/schema+json" => drop(serde_json::from_slice::<Value>(&content).expect("a schema is JSON")),
             _ => assert_eq!(Dump::read(&content[..]).expect("a dump").damage, None, "{kind}"),
         }
-        None
+        (parts.status, None)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use regrow::chaos::{Experiment, ExperimentFileError, SimulatedTree, Simulation};
 
 use crate::targets::is_line_of;
-use crate::targets::policy::shop;
+use crate::targets::policy::{is_clean, shop};
 use crate::targets::report::is_well_formed;
 
 /// A file. If it can be read, it is run on a small tree in virtual time, cut to a second.
@@ -21,6 +21,7 @@ pub(super) fn file(data: &[u8]) {
         Err(error) => {
             let told = error.to_string();
             assert!(!told.is_empty(), "refused without a reason");
+            is_clean(&told);
             if let ExperimentFileError::Syntax(_) = error {
                 let line = told.split("line ").nth(1).and_then(|rest| rest.split([',', ' ', ':']).next()?.parse().ok());
                 line.into_iter().for_each(|line| is_line_of(line, text));

@@ -13,7 +13,7 @@
 //! | `wire` | acts, experiments, views as JSON | written and read again they are equal; nothing hostile reaches a terminal |
 //! | `hostile` | texts, moments, tokens | nothing hostile reaches a terminal or a shell; a token is never shown |
 //! | `report` | reports of experiments | the page is well-formed and has no markup of the text; JSON is stable |
-//! | `admin` | requests | no failure of the source's own; no change without header and capability; accounts balance |
+//! | `admin` | requests | no failure of the source's own; no change without header and capability; no answer without token and host; accounts balance |
 
 mod admin;
 mod dump;
@@ -30,7 +30,7 @@ mod wire;
 pub(crate) type Target = fn(&[u8]);
 
 /// All targets by name.
-pub(crate) const TARGETS: [(&str, Target); 16] = [
+pub(crate) const TARGETS: [(&str, Target); 17] = [
     ("admin", admin::requests),
     ("answer", stream::answer),
     ("apply", policy::applied),
@@ -45,6 +45,7 @@ pub(crate) const TARGETS: [(&str, Target); 16] = [
     ("scenario", scenario::scenario),
     ("script", policy::script),
     ("sse", stream::events),
+    ("tcp", admin::tcp),
     ("text", hostile::text),
     ("wire", wire::wire),
 ];

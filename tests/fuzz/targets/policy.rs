@@ -180,7 +180,7 @@ fn is_printable(problem: &Problem) {
 }
 
 /// Checks that no control character of the file reaches the terminal. The renderer shows them as pictures.
-fn is_clean(text: &str) {
+pub(super) fn is_clean(text: &str) {
     let bad = text.chars().find(|letter| letter.is_control() && *letter != '\n');
     assert_eq!(bad, None, "goes to the terminal raw: {text:?}");
 }

@@ -3,6 +3,7 @@
 use regrow::otp::{Scenario, play_on_machine};
 
 use crate::targets::is_line_of;
+use crate::targets::policy::is_clean;
 
 /// A scenario. If it can be read, and surely ends, it is played twice.
 pub(super) fn scenario(data: &[u8]) {
@@ -16,6 +17,7 @@ pub(super) fn scenario(data: &[u8]) {
         Err(refused) => {
             is_line_of(refused.line, text);
             assert!(!refused.why.is_empty(), "refused without a reason");
+            is_clean(&refused.to_string());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use regrow::admin::Admin;
-use regrow::policy::{ExitScript, Policies, Problem, simulate};
+use regrow::policy::{ExitScript, Explanation, Policies, Problem, Setting, simulate};
 use regrow::testing::Journal;
 use regrow::{DynamicSupervisor, Intensity, Supervisor, Tree};
 use serde_json::Value;
@@ -21,6 +21,7 @@ pub(super) fn file(data: &[u8]) {
                 let explained = policies.explain(path, None);
                 explained.problems().iter().for_each(is_printable);
                 assert!(!explained.settings().is_empty(), "`{path}` has no settings");
+                is_written_back(&explained);
             }
             policies
                 .unmatched(&["shop", "shop/till", "shop/workers"])
@@ -32,6 +33,32 @@ pub(super) fn file(data: &[u8]) {
             errors.problems().iter().for_each(|problem| is_placed(problem, text));
             is_clean(&errors.to_string());
         }
+    }
+}
+
+/// Settings that can be set alone, and in the environment.
+const ALONE: [&str; 9] = [
+    "restart",
+    "shutdown_timeout",
+    "start_timeout",
+    "ready",
+    "on_dependency_gone",
+    "watchdog",
+    "reset_on_ready",
+    "reset_after_messages",
+    "retry_start",
+];
+
+/// A value that is shown can be written into the environment, and is shown again.
+fn is_written_back(explained: &Explanation) {
+    let told = explained.settings().iter().filter(|setting| setting.origin().starts_with("policy.toml"));
+    let told: Vec<_> = told.filter(|setting| ALONE.contains(&setting.field())).collect();
+    let variable = |field: &str| format!("REGROW_DEFAULTS_{}", field.to_ascii_uppercase());
+    let variables = told.iter().map(|setting| (variable(setting.field()), setting.value().to_owned()));
+    let again = Policies::default().with_env(variables).unwrap_or_else(|errors| panic!("shown, and refused: {errors}"));
+    let again = again.explain("shop/till", None);
+    for setting in told {
+        assert_eq!(again.setting(setting.field()).map(Setting::value), Some(setting.value()), "{}", setting.field());
     }
 }
 

@@ -222,7 +222,7 @@
 //! | `metrics/` | the figures for the `metrics` facade and as Prometheus text: names, labels, collector, router |
 //! | `guide/` | the guide: pages of documentation, and no code but that of its recipes, which `examples/recipes` compiles |
 //! | `testing.rs`, `walk/` | a kit for tests of your own trees; in test builds, every management call beside every event of a life |
-//! | `operate/` | the commands of an operator. `command`, `options`: the command line; `find`, `ask/`: the source of a running program, and requests to it; `run/`: each command; `text/`: what they print, pure functions from the data of the source; `papers`: completions and the manual |
+//! | `operate/` | the commands of an operator. `command`, `options`: the command line; `find`, `ask/`: the source of a running program, and requests to it; `run/`: each command; `text/`: what they print, pure functions from the data of the source; `papers`: completions and the manual; `doors`: inner readers, for the fuzz targets |
 //! | `main.rs`, `cli/` | the program `regrow`: the commands of an operator, policy files, experiments on demo trees and the soak, OTP's scenarios |
 
 // On docs.rs each item shows the feature that it needs.

@@ -218,6 +218,13 @@ impl Admin {
         routes::router(self.door())
     }
 
+    /// Returns the routes that [`listen_tcp`](Self::listen_tcp) serves at this address, with its rules. For the fuzz targets
+    /// (`tests/fuzz`), which have no network.
+    #[doc(hidden)]
+    pub fn router_of_tcp(&self, address: SocketAddr, token: Token) -> axum::Router {
+        tcp::router(self.door(), address, token, &self.hosts)
+    }
+
     /// The experiments that clients may run.
     #[allow(dead_code, reason = "only the room of experiments asks, and it is a feature")]
     pub(crate) fn experiments(&self) -> &Experiments {

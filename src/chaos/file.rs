@@ -337,15 +337,17 @@ pub enum ExperimentFileError {
 
 impl fmt::Display for ExperimentFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(error) => write!(f, "the file cannot be read: {error}"),
+        let text = match self {
+            Self::Unreadable(error) => format!("the file cannot be read: {error}"),
             Self::TooLarge => {
-                write!(f, "the file has more than {BYTES_MAX} bytes, which is the limit for an experiment")
+                format!("the file has more than {BYTES_MAX} bytes, which is the limit for an experiment")
             }
-            Self::Syntax(text) => f.write_str(text.trim_end()),
-            Self::Fault { number, kind, what } => write!(f, "fault {number} (`{kind}`): {what}"),
-            Self::Senseless(error) => error.fmt(f),
-        }
+            Self::Syntax(text) => text.trim_end().to_owned(),
+            Self::Fault { number, kind, what } => format!("fault {number} (`{kind}`): {what}"),
+            Self::Senseless(error) => error.to_string(),
+        };
+        // Lines and globs of the file stand in the text, and the text goes to a terminal.
+        f.write_str(&text.replace(|letter: char| letter.is_control() && letter != '\n', "\u{fffd}"))
     }
 }
 

@@ -42,8 +42,10 @@ struct Rounded<'a>(PrettyFormatter<'a>);
 
 impl Formatter for Rounded<'_> {
     fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        // Adding zero turns a negative zero into a plain one.
-        self.0.write_f64(writer, (value * 1e6).round() / 1e6 + 0.0)
+        // A number that has no room for microseconds stays as it is: rounding would change it, or make it infinite. Adding
+        // zero turns a negative zero into a plain one.
+        let rounded = if value.abs() < 9e9 { (value * 1e6).round() / 1e6 } else { value };
+        self.0.write_f64(writer, rounded + 0.0)
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {

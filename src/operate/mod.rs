@@ -32,6 +32,8 @@
 //! `NO_COLOR` or `--no-color`, and shows control characters as such. With `--json` the data are printed as the source gave
 //! them, raw, and a program reads these.
 
+#[doc(hidden)]
+pub mod doors;
 pub mod text;
 
 mod ask;

@@ -215,7 +215,7 @@ impl<'a> Parser<'a> {
             ["exit", x, why] => Op::Exit(self.known(line, x)?, reason(why)),
             ["signal", x, why] if self.is_root(x) => Op::Signal(reason(why)),
             ["signal", x, _] => return Err(unsayable(line, format!("an exit signal from a stranger to `{x}`"))),
-            ["start_child", s, x] => Op::StartChild(sup(s)?, self.known(line, x)?),
+            ["start_child", s, x] => Op::StartChild(sup(s)?, self.defined(line, x)?),
             ["terminate_child", s, x] => Op::TerminateChild(sup(s)?, (*x).into()),
             ["restart_child", s, x] => Op::RestartChild(sup(s)?, (*x).into()),
             ["delete_child", s, x] => Op::DeleteChild(sup(s)?, (*x).into()),
@@ -225,7 +225,7 @@ impl<'a> Parser<'a> {
             ["stop"] => Op::Stop(Exit::Shutdown),
             ["stop", why] => Op::Stop(reason(why)),
             ["gen_stop", s, why] => Op::GenStop(sup(s)?, reason(why)),
-            ["upgrade", s, new] => Op::Upgrade(sup(s)?, sup(new)?),
+            ["upgrade", s, new] => Op::Upgrade(sup(s)?, sup(&self.defined(line, new)?)?),
             ["check", ..] => return Err(unsayable(line, "`check`: specs are checked by their types")),
             [word, ..] => return Err(wrong(line, format!("unknown stimulus `{}`, or wrong words after it", word))),
             [] => return Err(wrong(line, "a stimulus without words")),
@@ -244,6 +244,14 @@ impl<'a> Parser<'a> {
         Err(wrong(line, format!("nothing is named `{}`", base(name))))
     }
 
+    /// A definition: no process, which is named `a#2`.
+    fn defined(&self, line: usize, name: &str) -> Result<String, Refused> {
+        if self.defs.contains_key(name) {
+            return Ok(name.to_owned());
+        }
+        Err(wrong(line, format!("nothing is defined as `{name}`")))
+    }
+
     fn supervisor(&self, line: usize, name: &str) -> Result<String, Refused> {
         match self.defs.get(base(name)).map(|def| &def.body) {
             Some(Body::Supervisor(_)) => Ok(name.to_owned()),
@@ -254,11 +262,16 @@ impl<'a> Parser<'a> {
 }
 
 fn wrong(line: usize, why: impl Into<String>) -> Refused {
-    Refused { line, why: why.into(), is_unsayable: false }
+    refused(line, &why.into(), false)
 }
 
 fn unsayable(line: usize, what: impl fmt::Display) -> Refused {
-    Refused { line, why: format!("{what} cannot be expressed in Rust"), is_unsayable: true }
+    refused(line, &format!("{what} cannot be expressed in Rust"), true)
+}
+
+/// The words of the scenario that are quoted in it lose their control characters: they go to a terminal.
+fn refused(line: usize, why: &str, is_unsayable: bool) -> Refused {
+    Refused { line, why: why.replace(char::is_control, "?"), is_unsayable }
 }
 
 fn common(id: &str, shutdown: Shutdown, body: Body) -> Def {

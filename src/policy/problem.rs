@@ -22,7 +22,7 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn error(place: Place, message: impl Into<String>) -> Self {
-        Self { is_error: true, message: message.into(), label: String::new(), help: None, place: Some(place) }
+        Self { place: Some(place), ..Self::whole(message) }
     }
 
     pub(crate) fn warning(place: Place, message: impl Into<String>) -> Self {
@@ -31,7 +31,9 @@ impl Problem {
 
     /// An error about a file as a whole.
     pub(crate) fn whole(message: impl Into<String>) -> Self {
-        Self { is_error: true, message: message.into(), label: String::new(), help: None, place: None }
+        // Names of the file stand in messages as they are. A message is one line.
+        let message = message.into().replace(char::is_control, "?");
+        Self { is_error: true, message, label: String::new(), help: None, place: None }
     }
 
     /// Sets the text under the marked place.
@@ -104,7 +106,9 @@ impl fmt::Display for Problem {
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
-        f.write_str(&Renderer::plain().render(&[group]))
+        // The renderer shows most control characters as pictures, but not those above ASCII, and none in the name of a file.
+        let is_order = |letter: char| letter.is_control() && letter != '\n';
+        f.write_str(&Renderer::plain().render(&[group]).replace(is_order, "\u{fffd}"))
     }
 }
 

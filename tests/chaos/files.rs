@@ -109,3 +109,16 @@ fn what_is_wrong_is_said_with_its_place() {
     let error = Experiment::read("nowhere.toml").unwrap_err().to_string();
     assert!(error.starts_with("the file cannot be read"), "{error}");
 }
+
+/// Found by fuzzing, first in policy files.
+#[test]
+fn no_control_character_of_a_file_reaches_the_terminal() {
+    let fault =
+        |on: &str| format!("title = \"t\"\ntargets = [\"**\"]\n[[fault]]\nkind = \"kill\"\nrate = 1.0\non = {on}\n");
+    for text in
+        [fault("\"\u{9b}2J[\""), fault("5 # \u{9b}2J"), fault("\"\\u001b[2J[\""), "\u{9b}2J\u{1b}[2J".to_owned()]
+    {
+        let error = Experiment::parse(&text).unwrap_err().to_string();
+        assert_eq!(error.find(|letter: char| letter.is_control() && letter != '\n'), None, "{error:?}");
+    }
+}

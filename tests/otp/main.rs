@@ -142,6 +142,15 @@ fn three_hundred_random_scenarios_tell_otps_story() {
     }
 }
 
+/// Found by fuzzing, first in policy files.
+#[test]
+fn no_control_character_of_a_scenario_reaches_the_terminal() {
+    for text in ["\u{1b}[2J\n", "sup root \u{9b}2J\n", "sup root one_for_one\nend\nrun\nkill \u{7}\n"] {
+        let refused = Scenario::parse(text).expect_err("it has no sense").to_string();
+        assert_eq!(refused.find(char::is_control), None, "{refused:?}");
+    }
+}
+
 #[test]
 fn a_bad_statement_is_refused_with_its_line() {
     for (text, line, why) in [
@@ -149,6 +158,9 @@ fn a_bad_statement_is_refused_with_its_line() {
         ("sup root one_for_one\n  child a\n  child a\nend\nrun\n", 3, "defined twice"),
         ("sup root one_for_one\nend\nrun\nkill nobody\n", 4, "nothing is named `nobody`"),
         ("sup root one_for_one\nend\nrun\ndance root\n", 4, "unknown stimulus `dance`"),
+        // Found by fuzzing: a process is no definition.
+        ("sup root one_for_one\n  child a\nend\nrun\nstart_child root a#1\n", 5, "nothing is defined as `a#1`"),
+        ("sup root one_for_one\nend\nrun\nupgrade root root#\n", 4, "nothing is defined as `root#`"),
         ("sup root one_for_one\n  child a colour=red\nend\nrun\n", 2, "unknown key `colour`"),
         ("sup root one_for_one\nend\n", 2, "ends before `run`"),
         ("% nothing\nrun\n", 2, "no root supervisor"),

@@ -237,3 +237,22 @@ fn a_circle_of_full_paths_is_found_as_the_tree_would() {
     let errors = Policies::parse(text, "x.toml").unwrap_err().to_string();
     assert!(errors.contains("shop/a") && errors.contains("shop/b"), "{errors}");
 }
+
+/// Found by fuzzing: `\u{9b}` begins an order to a terminal as `\u{1b}[` does.
+#[test]
+fn no_control_character_of_a_file_or_a_variable_reaches_the_terminal() {
+    let hostile = "[defaults]\n\"a\u{9b}2J\u{1b}[2J\" = 1 # \u{9b}2J\n[path.\"\u{9b}2J\u{1b}//\\n\"]\n";
+    let name = "REGROW_DEFAULTS_DE\u{1b}[2J\u{9b}AY";
+    let refused = [
+        Policies::parse(hostile, "policy\u{1b}[2J.toml"),
+        Policies::default().with_env([(name.to_owned(), "1s".to_owned())]),
+        Policies::read("there/is/no\u{1b}[2J/file.toml"),
+    ];
+    for refused in refused.map(|refused| refused.expect_err("there are mistakes in it")) {
+        let text = refused.to_string();
+        assert_eq!(text.find(|letter: char| letter.is_control() && letter != '\n'), None, "{text:?}");
+        for problem in refused.problems() {
+            assert_eq!(problem.message().find(char::is_control), None, "{problem:?}");
+        }
+    }
+}

@@ -31,11 +31,16 @@ pub(crate) async fn listen(
         _ => ListenError::system(format!("cannot listen on `{address}`"), &error),
     })?;
     let address = listener.local_addr().map_err(|error| ListenError::system("cannot tell the address", &error))?;
-    let operator = Operator::new(token.operator());
-    let rules = Arc::new(TcpRules::new(token, address, &hosts));
-    // The rules are outermost: nothing else looks at a request that they refuse.
-    let router = routes::router(door).layer(Extension(operator)).layer(from_fn_with_state(rules, enforce));
+    let router = router(door, address, token, &hosts);
     Ok(Listening::begin(Place::Tcp(address), Tcp { listener, router }))
+}
+
+/// Returns the routes of a listener at this address. The rules are outermost: nothing else looks at a request that they
+/// refuse.
+pub(crate) fn router(door: Arc<Door>, address: SocketAddr, token: Token, hosts: &[String]) -> Router {
+    let operator = Operator::new(token.operator());
+    let rules = Arc::new(TcpRules::new(token, address, hosts));
+    routes::router(door).layer(Extension(operator)).layer(from_fn_with_state(rules, enforce))
 }
 
 struct Tcp {

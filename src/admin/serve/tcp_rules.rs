@@ -91,7 +91,8 @@ impl TcpRules {
     fn allows(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let (name, port) = split(&host);
-        let is_ours = port.is_none_or(|port| port.parse() == Ok(self.port));
+        // As a text: a number may be written with a plus or zeros before it, and no browser does that.
+        let is_ours = port.is_none_or(|port| port == self.port.to_string());
         self.full.contains(&host) || is_ours && self.names.iter().any(|known| known == name)
     }
 }
@@ -156,6 +157,8 @@ mod tests {
             "[::2]",
             "localhost:9000:9000",
             "localhost:",
+            "localhost:+9000",
+            "localhost:09000",
         ] {
             assert!(!rules.allows(bad), "{bad}");
         }

@@ -119,10 +119,18 @@ impl Header {
         if stored_key != key.as_bytes() {
             return Ok(Err(Flaw::Damaged("it belongs to another key: it may have been copied here".into())));
         }
+        let is_value = match number(&head[36..]) {
+            0 => false,
+            1 => true,
+            mark => {
+                let text = format!("it is marked with {mark}, which is neither a value nor a discard");
+                return Ok(Err(Flaw::Damaged(text)));
+            }
+        };
         Ok(Ok(Self {
             stamp: Stamp { epoch: long(&head[16..]), sequence: long(&head[24..]) },
             schema: number(&head[32..]),
-            is_value: number(&head[36..]) != 0,
+            is_value,
             length: long(&head[44..]),
             checksum: number(&head[52..]),
             key: key.to_owned(),

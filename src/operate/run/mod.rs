@@ -1,7 +1,7 @@
 //! The commands: each asks the source, then prints.
 
 pub(crate) mod act;
-mod dump;
+pub(crate) mod dump;
 pub(crate) mod events;
 pub(crate) mod experiment;
 pub(crate) mod follow;

@@ -322,6 +322,20 @@ async fn policies_are_read_again() {
     bank.tree.shutdown().await;
 }
 
+/// Found by an operator: the place in the policy file came in one line, with `\n` in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_file_that_cannot_be_read_is_shown_with_the_place() {
+    let bank = Bank::open_with(|admin, tree| {
+        let reload = || async { Err("error: a value is missing\n --> bank.toml:1:5\n  |\n1 | a = \n  |    ^".into()) };
+        admin.grant(Capability::Control).on_reload(tree, reload)
+    })
+    .await;
+    let ran = bank.regrow(&["policy", "reload", "-r", "a look"]).await;
+    let text = "error: a value is missing\n   --> bank.toml:1:5\n    |\n  1 | a =\n    |    ^\n";
+    assert_eq!((ran.code, ran.err.as_str()), (5, text));
+    bank.tree.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_experiment_is_run_listed_and_stopped() {
     const SLOW: &str = "title = \"slow\"\nduration = \"600s\"\ntargets = [\"bank/clock\"]\n\

@@ -122,6 +122,8 @@ async fn what_an_operator_stopped_says_so_and_says_how_to_start_it() {
     assert_eq!(bank.regrow(&["revive", "bank/clock", "--reason", "a look"]).await.code, 0);
     let up = bank.regrow(&["ps", "bank/clock"]).await.out;
     assert!(up.trim_end().ends_with("service  killed"), "{up}");
+    let why = bank.regrow(&["why", "bank/clock"]).await.out.replace('\n', " ");
+    assert!(why.starts_with("`bank/clock` is up in generation 3. It last ended without an order "), "{why}");
 
     assert_eq!(bank.regrow(&["terminate", "bank/clock", "--yes", "--reason", "a look"]).await.code, 0);
     let down = bank.regrow(&["why", "bank/clock"]).await.out;

@@ -6,7 +6,7 @@ use std::io;
 use crate::admin::wire::SCHEMA;
 use crate::admin::wire::envelope::{Issue, IssueCode};
 use crate::operate::code::Code;
-use crate::operate::text::{clock, safe};
+use crate::operate::text::{clock, safe_lines};
 
 /// Reason why a command failed.
 #[derive(Debug)]
@@ -73,9 +73,10 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// Returns the problem in words. A missing capability says what to write in code.
+/// Returns the problem in words. A missing capability says what to write in code. Further lines, such as the place in a policy
+/// file, are indented: so none looks like a problem of its own.
 pub(crate) fn in_words(issue: &Issue) -> String {
-    let mut text = safe(&issue.text).into_owned();
+    let mut text = safe_lines(&issue.text).collect::<Vec<_>>().join("\n  ");
     let about = issue.about.as_deref();
     if let (IssueCode::BeforeBegin, Some(begins)) = (issue.code, about.and_then(|about| about.parse().ok())) {
         return format!("the record begins at {}: ask for a later moment", clock(begins));

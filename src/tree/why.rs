@@ -471,6 +471,8 @@ impl Why {
             _ if was_ended || was_restarted_since => "Before that, a life of it ended",
             Some(ExitKind::StartFailed) => "Its last start failed",
             Some(ExitKind::NotReady) => "Its last life ended before it was ready",
+            // An order may have ended lives since, such as a park before a revival.
+            Some(_) | None if self.status.state == ServiceState::Up => "It last ended without an order",
             Some(_) | None => "Its last life ended",
         };
         write!(f, " {what} {:.1?} ago: {exit}.", self.ago.unwrap_or_default())?;

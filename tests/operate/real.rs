@@ -122,6 +122,8 @@ async fn what_an_operator_stopped_says_so_and_says_how_to_start_it() {
     assert_eq!(bank.regrow(&["revive", "bank/clock", "--reason", "a look"]).await.code, 0);
     let up = bank.regrow(&["ps", "bank/clock"]).await.out;
     assert!(up.trim_end().ends_with("service  killed"), "{up}");
+    let why = bank.regrow(&["why", "bank/clock"]).await.out.replace('\n', " ");
+    assert!(why.starts_with("`bank/clock` is up in generation 3. It last ended without an order "), "{why}");
 
     assert_eq!(bank.regrow(&["terminate", "bank/clock", "--yes", "--reason", "a look"]).await.code, 0);
     let down = bank.regrow(&["why", "bank/clock"]).await.out;
@@ -319,6 +321,20 @@ async fn policies_are_read_again() {
     let ran = bank.regrow(&["policy", "reload", "-r", "the budget was too small"]).await;
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(ran.out, "policy reload bank:\n  budget of bank/clock is 3 in 10s\n  nothing else has changed\n");
+    bank.tree.shutdown().await;
+}
+
+/// Found by an operator: the place in the policy file came in one line, with `\n` in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_file_that_cannot_be_read_is_shown_with_the_place() {
+    let bank = Bank::open_with(|admin, tree| {
+        let reload = || async { Err("error: a value is missing\n --> bank.toml:1:5\n  |\n1 | a = \n  |    ^".into()) };
+        admin.grant(Capability::Control).on_reload(tree, reload)
+    })
+    .await;
+    let ran = bank.regrow(&["policy", "reload", "-r", "a look"]).await;
+    let text = "error: a value is missing\n   --> bank.toml:1:5\n    |\n  1 | a =\n    |    ^\n";
+    assert_eq!((ran.code, ran.err.as_str()), (5, text));
     bank.tree.shutdown().await;
 }
 

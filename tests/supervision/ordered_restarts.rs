@@ -131,7 +131,7 @@ async fn why_puts_an_earlier_failure_before_the_order_and_a_later_one_after_it()
     a.cast(ProbeMsg::Fail("disk full")).unwrap();
     up(&tree, "app/a", 4).await;
     let text = a.why().await.to_string();
-    assert!(text.contains("new disk. Its last life ended 0.0ns ago: failed: disk full."), "{text}");
+    assert!(text.contains("new disk. It last ended without an order 0.0ns ago: failed: disk full."), "{text}");
     soon("the shutdown", tree.shutdown()).await;
 }
 

@@ -77,7 +77,7 @@ impl Tree {
     ///
     /// Nothing has this path, or it is not the path of a static supervisor.
     pub fn supervisor(&self, path: &str) -> Result<SupervisorHandle, LookupError> {
-        self.shared.supervisor(path)
+        self.shared.supervisor(path).map_err(|error| self.shared.directory.of_full(path, error))
     }
 
     /// The dynamic supervisor with this full path.
@@ -86,7 +86,7 @@ impl Tree {
     ///
     /// Nothing has this path, or it is not the path of a dynamic supervisor.
     pub fn dynamic(&self, path: &str) -> Result<DynamicHandle, LookupError> {
-        self.shared.dynamic(path)
+        self.shared.dynamic(path).map_err(|error| self.shared.directory.of_full(path, error))
     }
 
     /// The partitions of the partitioned supervisor with this full path.
@@ -95,7 +95,7 @@ impl Tree {
     ///
     /// Nothing has this path, it is not the path of a partitioned supervisor, or the services take other messages.
     pub fn partitions<M: Send + 'static>(&self, path: &str) -> Result<Partitions<M>, LookupError> {
-        self.shared.partitions(path)
+        self.shared.partitions(path).map_err(|error| self.shared.directory.of_full(path, error))
     }
 
     /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on: see

@@ -400,18 +400,21 @@ impl Directory {
 
     /// Does what `find` does, for names from outside of the tree. The error suggests a path that may have been meant.
     pub(crate) fn find_full<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
-        self.find(path).map_err(|error| {
-            let is_unknown = matches!(error, LookupError::NotFound { .. } | LookupError::NoChild { meant: None, .. });
-            let meant = || match path.strip_prefix('/') {
-                // Dependencies are written like this.
-                Some(path) => self.get(path).map(|_| path.into()),
-                None => self.paths.longer(path),
-            };
-            match is_unknown.then(meant).flatten() {
-                Some(meant) => LookupError::NotFullPath { path: path.into(), meant },
-                None => error,
-            }
-        })
+        self.find(path).map_err(|error| self.of_full(path, error))
+    }
+
+    /// Returns the error of a path that was looked up from outside of the tree, with the path that may have been meant.
+    pub(crate) fn of_full(&self, path: &str, error: LookupError) -> LookupError {
+        let is_unknown = matches!(error, LookupError::NotFound { .. } | LookupError::NoChild { meant: None, .. });
+        let meant = || match path.strip_prefix('/') {
+            // Dependencies are written like this.
+            Some(path) => self.get(path).map(|_| path.into()),
+            None => self.paths.longer(path),
+        };
+        match is_unknown.then(meant).flatten() {
+            Some(meant) => LookupError::NotFullPath { path: path.into(), meant },
+            None => error,
+        }
     }
 
     /// Finds `name` as seen from below the supervisor `scope`: beside, then further up, then as a full path.

@@ -49,6 +49,10 @@ async fn a_lookup_of_a_supervisor_says_what_is_there_instead() {
     ] {
         assert_eq!(tree.supervisor(&format!("zoo/{name}")).unwrap_err().to_string(), said);
     }
+    // A name alone is no path, and the path is suggested, as for services.
+    for error in [tree.dynamic("pool").unwrap_err(), tree.dynamic("/zoo/pool").unwrap_err()] {
+        assert!(error.to_string().ends_with("; did you mean `zoo/pool`? a path begins with the root"), "{error}");
+    }
     assert!(matches!(tree.dynamic("zoo/poool"), Err(LookupError::NoChild { meant: Some(_), .. })));
     assert!(matches!(tree.partitions::<u8>("zoo/x"), Err(LookupError::NoChild { meant: None, .. })));
     assert!(matches!(tree.why("zoo/ledgr").await, Err(LookupError::NoChild { meant: Some(_), .. })));

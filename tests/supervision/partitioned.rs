@@ -147,7 +147,7 @@ async fn a_look_up_with_the_wrong_type_or_of_something_else_says_so() {
         error.to_string(),
         "`app/cache` is a partitioned supervisor, not a supervisor: find it with `partitions`"
     );
-    assert!(matches!(tree.partitions::<ProbeMsg>("cache"), Err(LookupError::NotFound { .. })));
+    assert!(matches!(tree.partitions::<ProbeMsg>("cache"), Err(LookupError::NotFullPath { .. })));
     tree.shutdown().await;
 }
 

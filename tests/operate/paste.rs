@@ -66,6 +66,17 @@ fn every_kind_of_act_that_a_child_offers_is_understood() {
     assert!(text.contains("regrow kill --generation 7 --reason 'by hand' bank/tellers/ledger"), "{text}");
 }
 
+// Found by an operator over ssh: what `regrow status` had offered was refused, because there was no terminal to ask on.
+#[test]
+fn without_a_terminal_an_act_that_disturbs_is_offered_with_its_consent() {
+    let mut full = data::full();
+    full.acts = ["kill", "revive"].map(str::to_owned).to_vec();
+    let text = text::status(&full, data::NOW, false, &Screen::plain(120).asking(false));
+    assert!(text.contains("regrow kill --generation 7 --reason 'by hand' --yes bank/tellers/ledger"), "{text}");
+    assert!(text.contains("regrow revive --reason 'by hand' bank/tellers/ledger"), "{text}");
+    offered(&text).into_iter().for_each(|command| drop(is_understood(command)));
+}
+
 #[test]
 fn a_path_comes_out_of_the_shell_as_it_was() {
     for path in [

@@ -159,6 +159,10 @@ pub(crate) fn act_on(service: &Service, verb: &str, screen: &Screen) -> String {
     match verb {
         "why" => screen.paste(verb, &[], Some(&service.path)),
         "start" | "revive" => screen.paste(verb, &["--reason", BY_HAND], Some(&service.path)),
-        _ => screen.paste(verb, &["--generation", &generation, "--reason", BY_HAND], Some(&service.path)),
+        _ => {
+            let yes: &[&str] = if screen.asks() { &[] } else { &["--yes"] };
+            let options = [&["--generation", &generation, "--reason", BY_HAND], yes].concat();
+            screen.paste(verb, &options, Some(&service.path))
+        }
     }
 }

@@ -25,6 +25,8 @@ const WIDTH_MIN: usize = 24;
 pub struct Screen {
     width: usize,
     is_coloured: bool,
+    /// Whether a command that disturbs is asked about before it is carried out, which needs a terminal.
+    asks: bool,
     program: String,
     target: Vec<String>,
 }
@@ -42,7 +44,13 @@ pub(crate) enum Colour {
 impl Screen {
     /// Returns a screen of this width, in columns, without colours. Fewer than 24 columns are taken as 24.
     pub fn plain(width: usize) -> Self {
-        Self { width: width.max(WIDTH_MIN), is_coloured: false, program: "regrow".to_owned(), target: Vec::new() }
+        Self {
+            width: width.max(WIDTH_MIN),
+            is_coloured: false,
+            asks: true,
+            program: "regrow".to_owned(),
+            target: Vec::new(),
+        }
     }
 
     /// Returns the screen of standard output: the terminal's width, or 120 columns if it is no terminal.
@@ -54,7 +62,8 @@ impl Screen {
         let width = width.map_or(WIDTH_ELSEWHERE, |(width, _)| usize::from(width.0));
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self::plain(width).coloured(is_terminal && !is_set("NO_COLOR") && !is_dumb)
+        let is_coloured = is_terminal && !is_set("NO_COLOR") && !is_dumb;
+        Self::plain(width).coloured(is_coloured).asking(std::io::stdin().is_terminal())
     }
 
     /// Turns colours on or off.
@@ -70,6 +79,19 @@ impl Screen {
         self.program = program.into();
         self.target = target.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// Says whether there is a terminal on which a command can ask. Without one, commands that disturb are offered with
+    /// `--yes`, without which they would be refused.
+    #[must_use]
+    pub fn asking(mut self, asks: bool) -> Self {
+        self.asks = asks;
+        self
+    }
+
+    /// Whether a command can ask.
+    pub(crate) fn asks(&self) -> bool {
+        self.asks
     }
 
     /// Returns the width in columns.

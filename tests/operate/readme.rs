@@ -97,10 +97,15 @@ fn shown() -> Vec<String> {
     lines.take_while(|line| !line.starts_with("```")).map(masked).collect()
 }
 
-/// The text, with its headline in one line: larger figures do not fit the width.
+/// The text, with its headline in one line: larger figures do not fit the width. A word that has two forms has one.
 fn in_one_line(text: &str) -> String {
     match text.split_once("\nThe tree ") {
-        Some((headline, rest)) => format!("{}\nThe tree {rest}", headline.replace('\n', " ")),
+        Some((headline, rest)) => {
+            let headline = headline.replace('\n', " ");
+            let headline =
+                headline.strip_suffix(" dead letter").map_or(headline.clone(), |one| format!("{one} dead letters"));
+            format!("{headline}\nThe tree {rest}")
+        }
         None => text.to_owned(),
     }
 }

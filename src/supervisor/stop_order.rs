@@ -5,11 +5,18 @@ use crate::supervisor::driver::Driver;
 use crate::tree::stop_order::Pair;
 
 /// The stop order that a driver has given to its machine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Heeded {
     changes: u64,
-    pairs: Vec<Pair>,
+    /// `None`: they have to be given anew.
+    pairs: Option<Vec<Pair>>,
     circles: Vec<String>,
+}
+
+impl Default for Heeded {
+    fn default() -> Self {
+        Self { changes: 0, pairs: Some(Vec::new()), circles: Vec::new() }
+    }
 }
 
 impl Driver {
@@ -22,13 +29,13 @@ impl Driver {
         }
         self.heeded.changes = changes;
         let pairs = self.shared.stop_order.pairs(&self.plan.path);
-        if pairs == self.heeded.pairs {
+        if self.heeded.pairs.as_ref() == Some(&pairs) {
             return;
         }
         let key = |name: &str| self.machine.find(name);
         let known = pairs.iter().filter_map(|(a, b)| Some((key(a)?, key(b)?))).collect();
         let circles = self.machine.set_stop_order(known);
-        self.heeded.pairs = pairs;
+        self.heeded.pairs = Some(pairs);
         let names = |circle: &Vec<_>| {
             let names = circle.iter().chain(circle.first()).filter_map(|key| Some(self.machine.spec(*key)?.id()));
             names.collect::<Vec<_>>().join(" -> ")
@@ -47,8 +54,9 @@ impl Driver {
 
     /// Forgets the order that was given, as a name may mean another child than before.
     pub(crate) fn heed_stop_order_anew(&mut self) {
-        if !self.heeded.pairs.is_empty() {
-            (self.heeded.changes, self.heeded.pairs) = (0, Vec::new());
+        // Even if no pair is left when it is given.
+        if self.heeded.pairs.as_ref().is_some_and(|pairs| !pairs.is_empty()) {
+            (self.heeded.changes, self.heeded.pairs) = (0, None);
         }
     }
 }

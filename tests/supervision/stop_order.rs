@@ -8,7 +8,9 @@ use crate::common::story::{Story, find};
 use crate::common::tree::{SEC, Slow, in_hand, soon, up};
 use crate::common::worker::{Job, generation, hooked, run};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{DynamicSupervisor, Intensity, Partitioned, Policy, Shutdown, Strategy, Supervisor, Tree};
+use regrow::{
+    Dependency, DynamicSupervisor, Intensity, Partitioned, Policy, Restart, Shutdown, Strategy, Supervisor, Tree,
+};
 use tokio::time::Instant;
 
 fn needs(other: &'static str) -> Policy {
@@ -197,4 +199,27 @@ async fn sessions_stop_before_the_session_that_they_depend_on() {
     find(&tree, "pool/web").cast(run(|_| async { Ok(()) })).unwrap();
     soon("shutdown", tree.shutdown()).await;
     assert_eq!(story.take(), ["web", "db"]);
+}
+
+// Found by trees drawn at random: a sibling was forgotten in the same step, and the order that no service asked for any
+// more was heeded for as long as the tree lived.
+#[tokio::test]
+async fn a_session_that_is_gone_has_no_say_in_the_order() {
+    let story = Story::default();
+    let never = Policy::default().depends_on([Dependency::completed("db")]);
+    let tree = forgiving(Strategy::OneForAll, "app")
+        .child(DynamicSupervisor::new("pool"))
+        .child(story.service("never").policy(never).restart(Restart::Temporary))
+        .child(story.service("db"))
+        .child(story.service("x"));
+    let tree = soon("start", tree.start()).await.unwrap();
+    let session = story.service("session").policy(needs("/app/db"));
+    tree.dynamic("app/pool").unwrap().start_child(session).await.unwrap();
+
+    crash(&tree, "app/x").await;
+    up(&tree, "app/x", 2).await;
+    assert_eq!(story.take(), ["session", "db"], "the session depends on it");
+    tree.dynamic("app/pool").unwrap().start_child(story.service("other")).await.unwrap();
+    soon("shutdown", tree.shutdown()).await;
+    assert_eq!(story.take(), ["x", "db", "other"], "the youngest stop first");
 }

@@ -99,7 +99,10 @@ impl SupervisorView {
             }
         }
         child.history.died.steps = if enrolled.steps == 0 { Steps::exactly(0) } else { child.history.died.steps };
-        child.history.probes.most = if enrolled.is_half_open { 64 } else { 0 };
+        // How long it was parked before is not known.
+        if enrolled.is_half_open {
+            (child.history.probes.most, child.history.probe_before) = (64, Duration::MAX);
+        }
         child.history.is_half_open = enrolled.is_half_open.then_some(Tri::Yes);
         child.history.parks_for_kept = enrolled.is_half_open.then_some(Tri::Maybe);
         if enrolled.steps == 0 && !enrolled.is_half_open {

@@ -1,10 +1,11 @@
-//! Parks by order, as the judge sees them: true stories raise no alarm, and each lie is found.
+//! Parks, as the judge sees them: true stories raise no alarm, and each lie is found.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    AutoShutdown, BudgetClock, ChildSpec, ChildState, Exit, Intensity, Restart, StopOrder, Strategy,
+    AutoShutdown, Backoff, BudgetClock, ChildSpec, ChildState, Exit, GiveUp, Intensity, Jitter, Policy, Restart,
+    StopOrder, Strategy,
 };
 use tokio::time::Instant;
 
@@ -29,6 +30,10 @@ impl Court {
             left: None,
             is_half_open: false,
         };
+        Self::of_children([child("a", 1), child("b", 2)])
+    }
+
+    fn of_children(children: impl Into<Vec<Enrolled>>) -> Self {
         let roll = Roll {
             strategy: Strategy::OneForAll,
             auto_shutdown: AutoShutdown::Never,
@@ -39,7 +44,7 @@ impl Court {
             is_booting: false,
             is_ending: false,
             is_killed: false,
-            children: vec![child("a", 1), child("b", 2)],
+            children: children.into(),
         };
         let mut court = Self { judge: Judge::new(true, Instant::now(), Vec::new()), now: Duration::ZERO };
         court.says(Seen::Roll(Box::new(roll)));
@@ -116,4 +121,33 @@ fn a_park_that_no_order_asked_for_is_found() {
     let mut court = Court::new();
     court.of("a", What::ParkedByOrder);
     assert_eq!(court.found()[..], ["app/a is parked by order, and no order said so".into()]);
+}
+
+// "is parked for 847.482ms: its policy says between 252.000ms and 756.000ms": the park before the experiment was longer.
+#[test]
+fn a_child_that_was_parked_before_the_experiment_may_be_parked_for_any_time_of_its_curve() {
+    let ms = Duration::from_millis;
+    let probes = Backoff::new(ms(100)).max_delay(ms(900)).jitter(Jitter::Decorrelated);
+    let parked = |probe_in| {
+        let policy = Policy::default().budget(Intensity::new(0, ms(500))).on_give_up(GiveUp::Park(probes.clone()));
+        let mut court = Court::of_children([Enrolled {
+            path: "app/a".into(),
+            spec: ChildSpec::new("a").policy(policy),
+            standing: ChildState::Parked,
+            is_ready: false,
+            attempt: None,
+            steps: 0,
+            left: None,
+            is_half_open: true,
+        }]);
+        court.of("a", What::Start(1)).of("a", What::Started(1)).later();
+        court.of("a", What::Ended(1, Exit::Killed)).of("a", What::Parked(probe_in));
+        court.found()
+    };
+    assert!(parked(ms(900)).is_empty(), "{:?}", parked(ms(900)));
+    assert_eq!(
+        parked(ms(901))[..],
+        ["app/a is parked for 901.000ms: its policy says between 100.000ms and 900.000ms".into()]
+    );
+    assert_eq!(parked(ms(99)).len(), 1);
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, named_params};
 use tokio::sync::Mutex;
@@ -14,6 +14,8 @@ use crate::checkpoint::store::{CheckpointStore, Claim, Record, Stamp, StoreFutur
 
 /// Longest wait for another connection that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time before another try where SQLite itself does not wait.
+const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS regrow_checkpoints (
@@ -96,8 +98,8 @@ impl SqliteStore {
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))
         };
-        match wal() {
-            Ok(mode) if mode == "wal" => Self::with_place(connection, place),
+        match within(BUSY_TIMEOUT, wal) {
+            Ok(mode) if mode == "wal" => Self::with_place(connection, place, BUSY_TIMEOUT),
             Ok(mode) => {
                 Err(StoreError::Failed(anyhow::anyhow!("`{place}` stays in journal mode `{mode}` instead of WAL")))
             }
@@ -112,15 +114,15 @@ impl SqliteStore {
     /// Those of [`open`](Self::open).
     pub fn new(connection: Connection) -> Result<Self, StoreError> {
         let place = connection.path().filter(|path| !path.is_empty()).unwrap_or("in memory").to_owned();
-        Self::with_place(connection, place)
+        Self::with_place(connection, place, Duration::ZERO)
     }
 
-    fn with_place(connection: Connection, place: String) -> Result<Self, StoreError> {
+    fn with_place(connection: Connection, place: String, limit: Duration) -> Result<Self, StoreError> {
         let prepare = || {
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.execute_batch(CREATE)
         };
-        prepare().map_err(|error| fault(&place, "open", error))?;
+        within(limit, prepare).map_err(|error| fault(&place, "open", error))?;
         Ok(Self { database: Arc::new(Database { connection: Arc::new(Mutex::new(connection)), place }) })
     }
 
@@ -237,6 +239,25 @@ fn refusal(connection: &Connection, key: &str) -> rusqlite::Result<StoreError> {
     });
     // A key that was never claimed has no row.
     Ok(stored.optional()?.unwrap_or(StoreError::Superseded { epoch: 0, stored: None }))
+}
+
+/// Tries again within this time while another connection holds the database.
+///
+/// SQLite does not wait where two that wait for each other would wait for ever: two connections that change a new file to WAL
+/// are such a case. One of them is refused at once, and has to try again.
+fn within<T>(limit: Duration, work: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let begun = Instant::now();
+    loop {
+        match work() {
+            Err(error)
+                if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+                    && begun.elapsed() < limit =>
+            {
+                std::thread::sleep(RETRY_AFTER);
+            }
+            done => return done,
+        }
+    }
 }
 
 fn fault(place: &str, doing: &str, error: rusqlite::Error) -> StoreError {

@@ -29,6 +29,23 @@ async fn the_table_lives_beside_tables_of_the_users() {
     assert!(store.describe().contains("shop.db"), "{}", store.describe());
 }
 
+/// Found by a busy machine: the change of a new file to WAL is refused at once while another connection does the same.
+#[test]
+fn many_may_open_a_database_that_nobody_has_opened_before() {
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, begin) = (directory.path().join("shop.db"), std::sync::Barrier::new(8));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    begin.wait();
+                    SqliteStore::open(&path).unwrap();
+                });
+            }
+        });
+    }
+}
+
 #[tokio::test]
 async fn a_database_in_memory_will_do_for_tests() {
     let store = SqliteStore::new(Connection::open_in_memory().unwrap()).unwrap();

@@ -5,7 +5,7 @@
 //! is the cost. Unlike a time, it is the same on a busy machine.
 //!
 //! `benches/instructions.txt` has the costs at the time when it was written, and names the compiler. With the same
-//! compiler, a difference of more than 3 % is an error. With another one, differences are only shown. `-- --write`
+//! compiler, a difference of more than 3 % and 10 instructions is an error. With another one, differences are only shown. `-- --write`
 //! writes a new file, to be committed with the reason. An argument that is not an option selects the operations with
 //! that text in their names.
 

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::{fs, io};
 
+/// Difference that says nothing: the same sources in two folders differ by this many instructions, as the compiler lays them
+/// out in another way. Measured: a look-up takes 271 in one and 279 in the other.
+const LAYOUT: u64 = 10;
 /// Largest difference of a figure from the committed one, in percent.
 const MARGIN: f64 = 3.0;
 
@@ -68,7 +71,7 @@ impl Book {
                 continue;
             };
             let percent = (figure.each as f64 / *before as f64 - 1.0) * 100.0;
-            let is_beyond = percent.abs() > MARGIN;
+            let is_beyond = percent.abs() > MARGIN && figure.each.abs_diff(*before) > LAYOUT;
             beyond += usize::from(is_beyond);
             let mark = if is_beyond { "  <--" } else { "" };
             println!("{:<44} {:>8}  was {:>8}  {percent:+.1} %{mark}", figure.name, figure.each, before);

@@ -21,8 +21,6 @@ use crate::tree::shared::Shared;
 
 /// Attempts to read a tree in which so much happens that entries are pushed out meanwhile.
 const ATTEMPTS: u32 = 10;
-/// Children that are read under one lock of the directory.
-const SLICE: usize = 500;
 
 /// The children of a tree as of one entry, in the order of the paths.
 pub(crate) struct Snapshot {
@@ -41,17 +39,11 @@ pub(crate) fn read(shared: &Arc<Shared>, root: &str) -> Option<Snapshot> {
 fn attempt(shared: &Arc<Shared>, root: &str) -> Option<Snapshot> {
     let directory = Directory { shared: shared.clone() };
     let first = directory.history_after(u64::MAX).latest;
-    let mut listed = Vec::new();
-    let mut after: Option<Arc<str>> = None;
-    loop {
-        let slice = shared.directory.page(root, after.as_deref(), SLICE);
-        let Some((last, _)) = slice.last() else { break };
-        after = Some(last.clone());
-        listed.extend(slice.into_iter().map(|(path, listed)| {
-            let recorded = listed.slot.recorded().load(Ordering::Relaxed);
-            history::listed(path, recorded, listed.slot.status())
-        }));
-    }
+    let listed = shared.directory.slices(root, |_, _| true).flatten().map(|(path, listed)| {
+        let recorded = listed.slot.recorded().load(Ordering::Relaxed);
+        history::listed(path, recorded, listed.slot.status())
+    });
+    let listed = listed.collect();
     let meanwhile = directory.history_after(first);
     if !meanwhile.is_complete {
         return None;

@@ -279,16 +279,8 @@ impl Directory {
     /// in exactly one of both. The children are taken in slices, so that no start waits for long.
     pub(crate) fn read(&self) -> (Vec<(Arc<str>, Listed)>, Reading<'_>) {
         let mut reading = self.paths.while_unchanged(|| self.templates.begin_to_read());
-        let mut listed = Vec::new();
-        for root in self.paths.roots() {
-            let mut last: Option<Arc<str>> = None;
-            loop {
-                let slice = self.paths.page(&root, last.as_deref(), SLICE);
-                let Some((path, _)) = slice.last() else { break };
-                last = Some(path.clone());
-                listed.extend(slice);
-            }
-        }
+        let roots = self.paths.roots();
+        let mut listed = Vec::from_iter(roots.iter().flat_map(|root| self.slices(root, |_, _| true)).flatten());
         reading.complete(&mut listed);
         (listed, reading)
     }
@@ -309,15 +301,19 @@ impl Directory {
         self.paths.page(top, after, max)
     }
 
-    /// Does what [`page`](Self::page) does, and leaves out what is below a child that `is_entered` refuses.
-    pub(crate) fn page_within(
+    /// Returns the child at `top` and those below it, in the order of the tree and in slices, each read in one hold of the
+    /// lock. What is below a child that `is_entered` refuses is left out. Those that are there all the time come exactly once.
+    pub(crate) fn slices(
         &self,
         top: &str,
-        after: Option<&str>,
-        max: usize,
         is_entered: impl Fn(&str, &Listed) -> bool,
-    ) -> Vec<(Arc<str>, Listed)> {
-        self.paths.page_within(top, after, max, is_entered)
+    ) -> impl Iterator<Item = Vec<(Arc<str>, Listed)>> {
+        let mut last: Option<Arc<str>> = None;
+        std::iter::from_fn(move || {
+            let slice = self.paths.page_within(top, last.as_deref(), SLICE, &is_entered);
+            last = Some(slice.last()?.0.clone());
+            Some(slice)
+        })
     }
 
     /// The listed paths without one above them: that of the root.

@@ -10,7 +10,7 @@ use regrow_supervisors::ChildState;
 use crate::error::refusal::Refusal;
 use crate::handle::Handle;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
-use crate::tree::directory::{ChildKind, Listed, SLICE};
+use crate::tree::directory::{ChildKind, Listed};
 use crate::tree::paths::path_of;
 use crate::tree::shared::Shared;
 use crate::tree::why::Why;
@@ -44,13 +44,8 @@ impl Shared {
             true => listed.kind != ChildKind::Dynamic,
             false => counts(listed),
         };
-        let mut last: Option<Arc<str>> = None;
-        loop {
-            let slice = self.directory.page_within(top, last.as_deref(), SLICE, is_entered);
-            let Some((path, _)) = slice.last() else { return };
-            last = Some(path.clone());
-            all.extend(slice.into_iter().filter(|(path, listed)| **path != *top && listed.slot.counts().is_some()));
-        }
+        let found = self.directory.slices(top, is_entered).flatten();
+        all.extend(found.filter(|(path, listed)| **path != *top && listed.slot.counts().is_some()));
     }
 
     /// The required children that are not ready. A child that ended as it should, or is not wanted, is not missing.

@@ -19,7 +19,8 @@
 //! else walks through the tree, except in small trees, in which everything does.
 //!
 //! Invariants:
-//! 1. No lock of the directory is held for more than a slice of [`scan::SLICE`] children, and no row is made under it.
+//! 1. No lock of the directory is held for more than a slice of [`SLICE`](crate::tree::directory::SLICE) children, and no row
+//!    is made under it.
 //! 2. This is blocking work. [`list`] runs it in a thread for that, in the turn of all that reads whole trees.
 
 mod asked;

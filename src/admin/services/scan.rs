@@ -7,11 +7,8 @@ use crate::admin::services::listing::Listing;
 use crate::admin::wire::services::State;
 use crate::slot::accounting::Accounting;
 use crate::slot::restarts::Restarts;
-use crate::tree::directory::Listed;
+use crate::tree::directory::{Listed, SLICE};
 use crate::tree::shared::Shared;
-
-/// Number of children that are read in one hold of the directory's lock: a fraction of a millisecond.
-pub(super) const SLICE: usize = 256;
 
 /// Sight of a child, as a walk reads it.
 pub(super) struct Look<'a> {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::admin::services::listing::Listing;
 use crate::admin::services::place::Place;
-use crate::admin::services::scan::{Look, SLICE, slice};
+use crate::admin::services::scan::{Look, slice};
 use crate::admin::wire::services::State;
-use crate::tree::directory::Listed;
+use crate::tree::directory::{Listed, SLICE};
 
 /// Most rows that are not well.
 const ROWS: usize = 200;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use regrow_supervisors::Exit;
 
-use crate::admin::row::{ago_ms, millis};
+use crate::admin::row::{ago_ms, last_exit, millis};
 use crate::admin::services::Record;
 use crate::admin::wire::act::{ActKind as WireAct, Acted};
 use crate::admin::wire::history::{Begin, Entry};
@@ -114,9 +114,7 @@ impl Changes {
 
     fn last_exit(&self, path: &str) -> Option<LastExit> {
         let entry = self.entries.get(*self.ends.get(path)?)?;
-        let exit = end_of(entry)?;
-        let at_ms = Some(ago_ms(self.shared.clock.now().saturating_sub(entry.at)));
-        Some(LastExit { cause: exit.kind().to_string(), text: exit.to_string(), at_ms })
+        Some(last_exit(end_of(entry)?, Some(self.shared.clock.now().saturating_sub(entry.at))))
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use regrow_supervisors::ChildState;
+use regrow_supervisors::{ChildState, Exit};
 
 use crate::admin::template;
 use crate::admin::viewer::Viewer;
@@ -68,8 +68,7 @@ pub(crate) async fn ask(shared: &Arc<Shared>, service: &mut Service) -> Option<W
     }
     // A supervisor that was started again itself knows no earlier exits, and the record does.
     if let Some(exit) = &why.exit {
-        let (cause, text) = (exit.kind().to_string(), exit.to_string());
-        service.last_exit = Some(LastExit { cause, text, at_ms: why.ago.map(ago_ms) });
+        service.last_exit = Some(last_exit(exit, why.ago));
     }
     // A start that is under way or waits for its turn cannot be hurried, and a supervisor that does not run revives nothing.
     let is_restarting_by_itself = service.state == State::Restarting && why.standing != Some(ChildState::Retrying);
@@ -157,6 +156,11 @@ pub(crate) fn now_ms() -> u64 {
 /// that is never set, so an age that is taken from this moment is right.
 pub(crate) fn ago_ms(time: Duration) -> u64 {
     now_ms().saturating_sub(millis(time))
+}
+
+/// Returns the last exit of a row.
+pub(crate) fn last_exit(exit: &Exit, ago: Option<Duration>) -> LastExit {
+    LastExit { cause: exit.kind().to_string(), text: exit.to_string(), at_ms: ago.map(ago_ms) }
 }
 
 /// Returns a time in whole milliseconds.
@@ -285,7 +289,6 @@ mod tests {
             assert_eq!((service.state, service.next_try_in_ms), (State::Restarting, None), "{why}");
             assert_eq!(service.act, Some(format!("regrow why {path}")), "{why}");
             assert!(!why.contains("wrong with it yet"), "{why}");
-            println!("{why}");
         }
         tree.shutdown_within(SEC).await;
     }

@@ -25,8 +25,7 @@ pub(crate) fn notices(services: &Services, screen: &Screen, out: &mut String) {
             "and {} more that are not well: --state STATE or --below PATH shows them",
             services.unwell_left_out
         );
-        out.push_str(&screen.paint(Colour::Yellow, &more));
-        out.push('\n');
+        remark(&more, screen, out);
     }
 }
 
@@ -40,29 +39,21 @@ pub(crate) fn doubtful(services: &Services, screen: &Screen, out: &mut String) {
         let waits = (!circle.is_empty()).then(|| "waits in a circle".to_owned());
         let state =
             std::iter::once("up".to_owned()).chain(waits).chain(loops).chain(full).collect::<Vec<_>>().join(", ");
-        let path = fit_end(&service.path, screen.width().saturating_sub(state.len() + 2).max(screen.width() / 2));
-        out.push_str(&format!("{}  {}\n", screen.paint(Colour::Bold, &path), screen.paint(Colour::Yellow, &state)));
+        heading(service, &state, Colour::Yellow, screen, out);
         let around = around(circle);
         let cause = if *is_looping { cause(service, services.now_ms) } else { None };
         let oldest = service.oldest.map(|oldest| format!("the oldest waits for {}", age(oldest)));
         let in_hand = service.in_hand.map(|held| format!("one is in hand for {}", age(held)));
         let ages: Vec<String> = [oldest, in_hand].into_iter().flatten().collect();
         let ages = if ages.is_empty() { None } else { Some(ages.join("; ")) };
-        for text in [around, cause, ages].into_iter().flatten() {
-            for line in wrap(&text, screen.width().saturating_sub(INDENT.len())) {
-                out.push_str(&format!("{INDENT}{line}\n"));
-            }
-        }
-        let why = screen.paint(Colour::Bold, &act_on(service, "why", screen));
-        out.push_str(&format!("{INDENT}{why}\n"));
+        below([around, cause, ages], Some(act_on(service, "why", screen)), screen, out);
     }
     if services.doubtful_left_out > 0 {
         let more = format!(
             "and {} more that are up and full or restarted often: --below PATH shows them",
             services.doubtful_left_out
         );
-        out.push_str(&screen.paint(Colour::Yellow, &more));
-        out.push('\n');
+        remark(&more, screen, out);
     }
 }
 
@@ -92,19 +83,31 @@ pub(crate) fn notice(service: &Service, now_ms: u64, screen: &Screen, out: &mut 
         Some(since) => format!("{} for {}", word(service.state), length(now_ms.saturating_sub(since))),
         None => word(service.state).to_owned(),
     };
-    let path = fit_end(&service.path, screen.width().saturating_sub(state.len() + 2).max(screen.width() / 2));
-    out.push_str(&format!("{}  {}\n", screen.paint(Colour::Bold, &path), screen.paint(colour(service.state), &state)));
-    let room = screen.width().saturating_sub(INDENT.len());
+    heading(service, &state, colour(service.state), screen, out);
     // It was not parked for an exit that came before the order.
     let cause = by_order(service).or_else(|| cause(service, now_ms));
-    for text in [cause, prospects(service)].into_iter().flatten() {
-        for line in wrap(&text, room) {
-            out.push_str(&format!("{INDENT}{line}\n"));
-        }
+    below([cause, prospects(service)], command(service, screen), screen, out);
+}
+
+/// Writes the first line of a notice: the path, and the state in this colour.
+fn heading(service: &Service, state: &str, colour: Colour, screen: &Screen, out: &mut String) {
+    let path = fit_end(&service.path, screen.width().saturating_sub(state.len() + 2).max(screen.width() / 2));
+    out.push_str(&format!("{}  {}\n", screen.paint(Colour::Bold, &path), screen.paint(colour, state)));
+}
+
+/// Writes the lines below it: texts that fit the screen, and a command, which is never cut.
+fn below(texts: impl IntoIterator<Item = Option<String>>, command: Option<String>, screen: &Screen, out: &mut String) {
+    let room = screen.width().saturating_sub(INDENT.len());
+    let lines = texts.into_iter().flatten().flat_map(|text| wrap(&text, room));
+    for line in lines.chain(command.map(|command| screen.paint(Colour::Bold, &command))) {
+        out.push_str(&format!("{INDENT}{line}\n"));
     }
-    if let Some(command) = command(service, screen) {
-        out.push_str(&format!("{INDENT}{}\n", screen.paint(Colour::Bold, &command)));
-    }
+}
+
+/// Writes a remark in a line of its own.
+fn remark(text: &str, screen: &Screen, out: &mut String) {
+    out.push_str(&screen.paint(Colour::Yellow, text));
+    out.push('\n');
 }
 
 /// Returns the reason of the order that parked it: `by order: the disk is full`.

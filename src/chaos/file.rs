@@ -10,6 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::base::plain::plain_lines;
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Times, Trigger, When};
@@ -347,7 +348,7 @@ impl fmt::Display for ExperimentFileError {
             Self::Senseless(error) => error.to_string(),
         };
         // Lines and globs of the file stand in the text, and the text goes to a terminal.
-        f.write_str(&text.replace(|letter: char| letter.is_control() && letter != '\n', "\u{fffd}"))
+        f.write_str(&plain_lines(&text))
     }
 }
 

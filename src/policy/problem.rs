@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::base::plain::plain_lines;
 use crate::policy::source::Place;
 
 /// A mistake in a policy file, or a setting that was hardly meant.
@@ -107,8 +108,7 @@ impl fmt::Display for Problem {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         // The renderer shows most control characters as pictures, but not those above ASCII, and none in the name of a file.
-        let is_order = |letter: char| letter.is_control() && letter != '\n';
-        f.write_str(&Renderer::plain().render(&[group]).replace(is_order, "\u{fffd}"))
+        f.write_str(&plain_lines(&Renderer::plain().render(&[group])))
     }
 }
 

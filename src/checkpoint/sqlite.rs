@@ -248,15 +248,13 @@ fn refusal(connection: &Connection, key: &str) -> rusqlite::Result<StoreError> {
 fn within<T>(limit: Duration, work: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     let begun = Instant::now();
     loop {
-        match work() {
-            Err(error)
-                if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-                    && begun.elapsed() < limit =>
-            {
-                std::thread::sleep(RETRY_AFTER);
-            }
-            done => return done,
+        let done = work();
+        let code = done.as_ref().err().and_then(rusqlite::Error::sqlite_error_code);
+        let is_held = matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
+        if !is_held || begun.elapsed() >= limit {
+            return done;
         }
+        std::thread::sleep(RETRY_AFTER);
     }
 }
 

@@ -38,6 +38,17 @@ fn without_alarms(simulation: &Simulation, seeds: std::ops::Range<u64>) {
     assert!(found.is_empty(), "{} alarms in {runs} runs:\n{}", found.len(), found.join("\n"));
 }
 
+/// Kills this, now and then.
+fn kills(victims: &'static str) -> Experiment {
+    Experiment::new("kills")
+        .target("app/**")
+        .duration(6 * SEC)
+        .look_every(200 * MS)
+        .stabilise_within(60 * SEC)
+        .allow_unavailable()
+        .fault(Fault::Kill, victims, When::Rate(2.0))
+}
+
 /// A tree in which this is killed, now and then.
 fn killing<F, T>(victims: &'static str, tree: F) -> Simulation
 where
@@ -46,16 +57,7 @@ where
 {
     Simulation::new(move |seed| {
         let tree: Supervisor = tree().into();
-        async move {
-            let experiment = Experiment::new("kills")
-                .target("app/**")
-                .duration(6 * SEC)
-                .look_every(200 * MS)
-                .stabilise_within(60 * SEC)
-                .allow_unavailable()
-                .fault(Fault::Kill, victims, When::Rate(2.0));
-            Ok(SimulatedTree::new(tree.seed(seed).start().await?, experiment))
-        }
+        async move { Ok(SimulatedTree::new(tree.seed(seed).start().await?, kills(victims))) }
     })
 }
 
@@ -171,13 +173,7 @@ fn children_that_new_descriptions_add_are_held_guilty_of_nothing() {
                     seen.fetch_add(usize::from(is_added), std::sync::atomic::Ordering::SeqCst);
                 }
             });
-            let experiment = Experiment::new("kills")
-                .target("app/**")
-                .duration(6 * SEC)
-                .look_every(200 * MS)
-                .stabilise_within(60 * SEC)
-                .allow_unavailable()
-                .fault(Fault::Kill, "app/**", When::Rate(2.0));
+            let experiment = kills("app/**");
             tokio::spawn(describe_again(tree.supervisor("app/sub")?, seed));
             Ok(SimulatedTree::new(tree, experiment))
         }
